@@ -1,0 +1,1 @@
+"""Ask a language model's activations what they hold."""
