@@ -1,0 +1,1 @@
+"""Questions whose answers are known: sources of text become `Example`s, deterministically."""

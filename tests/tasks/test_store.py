@@ -1,0 +1,89 @@
+"""What goes to disk comes back, and what is not whole or not an example is refused."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from activation_oracles.errors import DataError
+from activation_oracles.tasks import store
+from activation_oracles.types import Example
+
+MANIFEST = store.Manifest(seed=1, command="ao data build", tokenizer="none")
+
+
+def example(number: int) -> Example:
+    return Example(
+        context=tuple(range(number + 2)),
+        positions=(0, number),
+        layers=(1, 2),
+        question="What is it? \u00e9",
+        answer=f"{number}\n",
+        task="counting" if number % 2 else "naming",
+        source=f"text {number}",
+    )
+
+
+def test_what_is_written_is_read_back_in_order(tmp_path):
+    examples = [example(number) for number in range(100)]
+    store.write(tmp_path, {"train": examples, "held_out": examples[:3]}, MANIFEST)
+    assert store.read(tmp_path, "train") == examples
+    assert store.read(tmp_path, "held_out") == examples[:3]
+    assert isinstance(store.read(tmp_path, "train")[0].context[0], int)
+
+
+def test_the_same_examples_have_the_same_fingerprint_wherever_they_lie(tmp_path):
+    here = store.write(tmp_path / "here", {"train": [example(3)]}, MANIFEST)
+    there = store.write(tmp_path / "there", {"train": [example(3)]}, MANIFEST)
+    other = store.write(tmp_path / "other", {"train": [example(4)]}, MANIFEST)
+    assert store.fingerprint(here) == store.fingerprint(there) != store.fingerprint(other)
+
+
+def test_the_manifest_counts_by_task_and_keeps_what_it_was_given(tmp_path):
+    store.write(tmp_path, {"train": [example(number) for number in range(5)]}, MANIFEST)
+    manifest = store.read_manifest(tmp_path)
+    assert manifest["splits"]["train"]["tasks"] == {"counting": 2, "naming": 3}
+    assert manifest["command"] == "ao data build"
+
+
+def test_a_folder_without_held_out_examples_has_none(tmp_path):
+    store.write(tmp_path, {"train": [example(1)]}, MANIFEST)
+    assert store.read(tmp_path, "held_out") == []
+
+
+def test_a_changed_file_is_refused(tmp_path):
+    store.write(tmp_path, {"train": [example(1)]}, MANIFEST)
+    (tmp_path / "train.parquet").write_bytes(b"something else")
+    with pytest.raises(DataError, match="manifest"):
+        store.read(tmp_path, "train")
+
+
+def test_a_folder_that_holds_no_examples_is_refused(tmp_path):
+    with pytest.raises(DataError, match="holds no examples"):
+        store.read(tmp_path, "train")
+
+
+def test_no_training_examples_are_refused(tmp_path):
+    with pytest.raises(DataError, match="Splits"):
+        store.write(tmp_path, {"held_out": [example(1)]}, MANIFEST)
+
+
+def test_json_lines_hold_every_example_on_exactly_one_side(tmp_path):
+    examples = [example(number) for number in range(50)]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("\n".join(json.dumps(asdict(one)) for one in examples) + "\n\n")
+    sides = [store.read(path, side, held_out_fraction=0.3) for side in ("train", "held_out")]
+    assert all(sides)
+    assert sorted([*sides[0], *sides[1]], key=lambda one: len(one.context)) == examples
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"positions": [9]}, {"answer": 3}, {"context": "abc"}, {"positions": [0.5]}, {"extra": 1}],
+)
+def test_a_bad_line_is_named_by_its_number(tmp_path, change):
+    path = tmp_path / "mine.jsonl"
+    rows = [asdict(example(1)), {**asdict(example(2)), **change}]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(DataError, match=r"mine\.jsonl:2"):
+        store.read(path, "train")
