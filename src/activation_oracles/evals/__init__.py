@@ -1,0 +1,1 @@
+"""Judging answers: grades, intervals and the tables made of them. Answerers are handed in."""
