@@ -1,0 +1,101 @@
+"""`ao`: find the command, parse its settings, run it, and say in one line what went wrong.
+
+Only the command that is called is imported: `ao --help` must not wait for torch.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+import tyro
+
+from activation_oracles.errors import OracleError
+
+
+class Runnable(Protocol):
+    """What every command's dataclass has."""
+
+    def run(self) -> None:
+        """Do what the command says and print the result to stdout."""
+        ...
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives, and what it is for."""
+
+    module: str
+    """The module that holds its dataclass."""
+    name: str
+    """The dataclass in that module."""
+    summary: str
+    """What `ao --help` says about it."""
+
+
+COMMANDS: dict[str, Command] = {
+    "ask": Command("activation_oracles.cli.ask", "Ask", "ask an oracle about a text's activations"),
+    "sweep": Command(
+        "activation_oracles.cli.sweep", "Sweep", "ask one question at every token and layer"
+    ),
+    "demo": Command(
+        "activation_oracles.cli.demo", "Demo", "read a secret out of the embedded world's model"
+    ),
+    "train": Command("activation_oracles.cli.train", "Train", "train an oracle for a model"),
+    "data build": Command(
+        "activation_oracles.cli.data", "BuildData", "make training questions from texts and tables"
+    ),
+    "eval": Command("activation_oracles.cli.eval", "Eval", "score an oracle beside its controls"),
+    "world build": Command(
+        "activation_oracles.cli.world", "BuildWorld", "remake the embedded world from nothing"
+    ),
+}
+
+USAGE = (
+    "usage: ao COMMAND [SETTINGS]\n\n"
+    "Ask a language model's activations what they hold.\n\ncommands:\n"
+    + "\n".join(f"  {name:<12} {command.summary}" for name, command in COMMANDS.items())
+    + "\n\n`ao COMMAND --help` tells a command's settings."
+)
+
+
+def find(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Split the arguments into a command's name and its settings.
+
+    Raises:
+        SystemExit: help was asked for (0), or there is no such command (2).
+    """
+    for length in (2, 1):
+        name = " ".join(arguments[:length])
+        if len(arguments) >= length and name in COMMANDS:
+            return name, list(arguments[length:])
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        raise SystemExit(0)
+    if arguments[0] == "--version":
+        print(import_module("activation_oracles").__version__)
+        raise SystemExit(0)
+    print(f"ao: there is no command {' '.join(arguments[:2])!r}.\n\n{USAGE}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def parse(name: str, settings: Sequence[str]) -> Runnable:
+    """Turn settings into the command's dataclass; tyro reports a wrong one and exits with 2."""
+    command = COMMANDS[name]
+    kind = getattr(import_module(command.module), command.name)
+    return tyro.cli(kind, prog=f"ao {name}", args=list(settings))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 after an error that the user can mend."""
+    name, settings = find(sys.argv[1:] if arguments is None else arguments)
+    try:
+        parse(name, settings).run()
+    except OracleError as error:
+        print(f"ao {name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"ao {name}: stopped.", file=sys.stderr)
+        return 130
+    return 0
