@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activation_oracles.evals.grade import contains, exact, plain, yes_no
+from activation_oracles.evals.grade import contains, exact, plain, token_f1, yes_no
 
 words = st.text(min_size=1, max_size=12).filter(lambda text: bool(plain(text)))
 
@@ -60,3 +60,16 @@ def test_yes_no_reads_the_first_word_and_leaves_out_what_says_neither(said, true
 def test_an_answer_with_more_words_is_not_exact():
     assert exact("the moon", "moon") == 0.0
     assert exact("anything", ".") is None
+
+
+@given(words, words)
+def test_shared_words_count_both_ways_alike(one, other):
+    there, back = token_f1(one, other), token_f1(other, one)
+    assert there == back or None in {there, back}
+
+
+def test_shared_words_are_counted_in_any_order_and_not_twice():
+    assert token_f1("the dog ran", "ran the dog") == 1.0
+    assert token_f1("dog dog", "dog cat") == 0.5
+    assert token_f1("a tree", "the moon") == 0.0
+    assert token_f1("a tree", "...") is None

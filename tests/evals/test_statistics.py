@@ -112,7 +112,7 @@ def test_a_paired_difference_turns_its_sign_with_its_sides(rows):
         lambda: clustered([2.0], ["a"]),
         lambda: clustered([math.nan], ["a"]),
         lambda: paired_difference([1.0], [], ["a"]),
-        lambda: wilson(1, 2, level=95),
+        lambda: wilson(1, 2, level=95.0),
     ],
 )
 def test_what_cannot_be_estimated_is_refused(call):

@@ -6,6 +6,7 @@ counted beside it.
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 
 Grade = Callable[[str, str], float | None]
@@ -46,9 +47,30 @@ def yes_no(said: str, true: str) -> float | None:
     return float(heard == wanted)
 
 
-GRADES: dict[str, Grade] = {"exact": exact, "contains": contains, "yes_no": yes_no}
+def token_f1(said: str, true: str) -> float | None:
+    """Judge how many words the two share, in any order: SQuAD's F1, articles kept.
+
+    For answers that are whole passages. Common words alone give some tenths: read it beside a
+    control.
+    """
+    ours, theirs = Counter(_words(said)), Counter(_words(true))
+    if not theirs:
+        return None
+    num_shared = (ours & theirs).total()
+    return 2 * num_shared / (ours.total() + theirs.total())
+
+
+GRADES: dict[str, Grade] = {
+    "exact": exact,
+    "contains": contains,
+    "yes_no": yes_no,
+    "token_f1": token_f1,
+}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", plain(text))
 
 
 def _first_word(text: str) -> str:
-    found = re.match(r"\w+", plain(text))
-    return found.group() if found else ""
+    return next(iter(_words(text)), "")

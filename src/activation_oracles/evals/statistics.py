@@ -33,7 +33,7 @@ class Estimate:
     """How many independent units (words, persons, texts) they belong to."""
 
 
-def wilson(num_right: float, num_answers: int, *, level: float = 0.95) -> tuple[float, float]:
+def wilson(num_right: int, num_answers: int, *, level: float = 0.95) -> tuple[float, float]:
     """Return the interval of a share of independent right answers (Wilson 1927).
 
     Raises:
@@ -127,7 +127,8 @@ def _by_unit(
     index = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
     places = np.array([index[unit] for unit in units])
     sums = np.bincount(places, weights=np.asarray(scores, dtype=np.float64), minlength=len(index))
-    return sums, np.bincount(places, minlength=len(index)).astype(np.float64)
+    counts = np.bincount(places, minlength=len(index))
+    return sums.astype(np.float64), counts.astype(np.float64)
 
 
 def _percentiles(

@@ -1,0 +1,153 @@
+"""A linear probe: logistic regression on the very activations that the oracle is shown.
+
+One probe for every task and choice of layers, fitted on the training rows and asked on the same
+rows as the oracle. It knows the task's answers beforehand and is trained on nothing else: what it
+reads is there to be read, and an oracle far below it leaves something unread.
+"""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.types import Example
+
+Pool = Literal["mean", "last"]
+Read = Callable[[Sequence[Example]], Sequence[Float[Tensor, "slot d_model"]]]
+"""Returns what the oracle would be shown for each example, as `Target.vectors` does."""
+
+NUM_FOLDS = 4
+_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_YES_NO = frozenset({"yes", "no"})
+
+_Key = tuple[str, tuple[int, ...], str | None]
+
+
+def pooled(
+    vectors: Float[Tensor, "slot d_model"], num_layers: int, pool: Pool
+) -> Float[Tensor, " feature"]:
+    """Return one row of features: at each layer the mean or last vector, layer after layer."""
+    by_layer = vectors.float().reshape(num_layers, -1, vectors.shape[-1])
+    chosen = by_layer.mean(dim=1) if pool == "mean" else by_layer[:, -1]
+    return chosen.flatten()
+
+
+@dataclass
+class LinearProbe:
+    """Standardised logistic regressions, their regularisation chosen by cross-validation."""
+
+    read: Read
+    """How to get the activations of an example."""
+    pool: Pool = "mean"
+    """What the probe sees of several positions: their mean, or the last one."""
+    seed: int = 0
+    """Decides the folds of the cross-validation."""
+    control: str | None = None
+    _probes: dict[_Key, Any] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Who answers: the probe and what it sees."""
+        return f"linear probe, {self.pool}"
+
+    def fit(self, examples: Sequence[Example]) -> "LinearProbe":
+        """Fit one probe for each task and choice of layers; return self.
+
+        Questions whose answers are yes and no get a probe each, because the same activations mean
+        yes to one question and no to another; other questions of one task share one.
+
+        Raises:
+            DataError: there are no examples.
+            ConfigError: scikit-learn is not installed.
+        """
+        if not examples:
+            raise DataError("A linear probe needs training examples.")
+        self._probes = {}
+        rows: defaultdict[_Key, list[int]] = defaultdict(list)
+        for index, one in enumerate(examples):
+            rows[_key(one)].append(index)
+        features = self._features(examples)
+        for key, indices in rows.items():
+            chosen = [examples[index] for index in indices]
+            self._probes[key] = _fitted(
+                np.stack([features[index] for index in indices]), chosen, self.seed
+            )
+        return self
+
+    def answer(self, examples: Sequence[Example]) -> list[str]:
+        """Return the most probable answer to each example.
+
+        Raises:
+            DataError: a task, layer or yes-or-no question was not among the training examples.
+        """
+        rows: defaultdict[_Key, list[int]] = defaultdict(list)
+        for index, one in enumerate(examples):
+            rows[self._known(one)].append(index)
+        features = self._features(examples)
+        answers = [""] * len(examples)
+        for key, indices in rows.items():
+            said = self._probes[key].predict(np.stack([features[index] for index in indices]))
+            for index, text in zip(indices, said, strict=True):
+                answers[index] = str(text)
+        return answers
+
+    def _features(self, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
+        with torch.no_grad():
+            return [
+                pooled(vectors, len(one.layers), self.pool).cpu().numpy()
+                for one, vectors in zip(examples, self.read(examples), strict=True)
+            ]
+
+    def _known(self, example: Example) -> _Key:
+        task, layers = example.task, example.layers
+        # Not by the example's own answer: that is what the probe is asked for.
+        for known in ((task, layers, example.question), (task, layers, None)):
+            if known in self._probes:
+                return known
+        raise DataError(
+            f"No probe was fitted for task {task!r} at layers {layers}: it needs training examples "
+            "of the same task, layers and, for yes-or-no questions, the same wording."
+        )
+
+
+def _key(example: Example) -> _Key:
+    yes_no = example.answer.casefold() in _YES_NO
+    return example.task, example.layers, example.question if yes_no else None
+
+
+def _fitted(features: NDArray[np.float32], examples: Sequence[Example], seed: int) -> Any:
+    """Return something with `predict`, fitted to tell the examples' answers apart."""
+    try:
+        from sklearn.dummy import DummyClassifier
+        from sklearn.exceptions import FitFailedWarning
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import GridSearchCV, GroupKFold
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+    except ImportError as error:
+        raise ConfigError(
+            "Linear probes need scikit-learn: pip install 'activation-oracles[eval]'."
+        ) from error
+    answers = np.array([one.answer for one in examples])
+    if len(set(answers)) < 2:
+        return DummyClassifier(strategy="most_frequent").fit(features, answers)
+    # Folds keep windows of one text together: else a probe is chosen for recognising texts.
+    places = {text: place for place, text in enumerate(dict.fromkeys(o.source for o in examples))}
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    if len(places) < NUM_FOLDS:
+        return model.fit(features, answers)
+    folds = GroupKFold(NUM_FOLDS, shuffle=True, random_state=seed)
+    search = GridSearchCV(model, {"logisticregression__C": _STRENGTHS}, cv=folds, error_score=0.0)
+    groups = np.array([places[one.source] for one in examples])
+    with warnings.catch_warnings():
+        # A part without one rare answer's other class cannot be fitted: it counts as all wrong.
+        warnings.filterwarnings("ignore", category=FitFailedWarning)
+        return search.fit(features, answers, groups=groups)

@@ -1,0 +1,219 @@
+"""Run answerers over examples, keep every answer as a `Record`, and make a table of them.
+
+Answerers are handed in: an oracle, a probe, a prompt and a control are the same thing here. No
+table is made without at least two controls, because a score alone cannot tell what was read from
+what was guessed.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.evals.grade import Grade
+from activation_oracles.evals.statistics import Estimate, clustered
+from activation_oracles.types import Example
+
+MIN_CONTROLS = 2
+
+
+@runtime_checkable
+class Answerer(Protocol):
+    """Anything that answers examples: an oracle, a probe, a prompt, or a control of one."""
+
+    @property
+    def name(self) -> str:
+        """Who answers, as `oracle` or `linear probe`."""
+        ...
+
+    @property
+    def control(self) -> str | None:
+        """What was put in place of what should be read, as `nothing`; None for the real thing."""
+        ...
+
+    def answer(self, examples: Sequence[Example]) -> Sequence[str]:
+        """Return one answer an example, in order, without looking at the true ones."""
+        ...
+
+
+@dataclass(frozen=True)
+class Record:
+    """One example, what was said to it, and how that was judged."""
+
+    example: Example
+    text: str
+    """What was said."""
+    score: float | None
+    """From 0 to 1; None where the rule cannot judge it."""
+    who: str
+    control: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: one answerer on one task."""
+
+    task: str
+    who: str
+    control: str | None
+    estimate: Estimate | None
+    """Score and 95 % interval; None when no answer could be judged."""
+    num_unscorable: int
+    """How many answers the rule could not judge; they are in no other number."""
+    chance: float
+    """One over the number of different true answers in these rows."""
+    majority: float
+    """What always saying the most frequent true answer of these rows would score."""
+
+
+def run(
+    examples: Sequence[Example],
+    answerers: Sequence[Answerer],
+    grade: Grade | Mapping[str, Grade],
+    *,
+    progress: Callable[[Sequence[Answerer]], Iterable[Answerer]] = iter,
+) -> list[Record]:
+    """Put every example to every answerer and judge what they say.
+
+    Args:
+        examples: the rows; the answerers see all of them.
+        answerers: who answers; at least two must be controls.
+        grade: one rule for all, or one for each task.
+        progress: wraps the answerers, to show how far the run is.
+
+    Raises:
+        ConfigError: fewer than two controls, two answerers of one name, or a task without a rule.
+        DataError: there are no examples.
+    """
+    _check(answerers)
+    if not examples:
+        raise DataError("There are no examples to evaluate. Is this split empty?")
+    rules = grade if isinstance(grade, Mapping) else {one.task: grade for one in examples}
+    without = sorted({one.task for one in examples} - set(rules))
+    if without:
+        raise ConfigError(f"Tasks {without} have no grade; give one for each.")
+    records: list[Record] = []
+    for answerer in progress(answerers):
+        texts = answerer.answer(examples)
+        assert len(texts) == len(examples), f"{answerer.name}: {len(texts)} of {len(examples)}"
+        records += [
+            Record(one, text, rules[one.task](text, one.answer), answerer.name, answerer.control)
+            for one, text in zip(examples, texts, strict=True)
+        ]
+    return records
+
+
+def source_of(example: Example) -> str:
+    """Return the unit that examples share by default: the text they come from."""
+    return example.source
+
+
+def table(records: Sequence[Record], *, unit: Callable[[Example], str] = source_of) -> list[Row]:
+    """Return one row for each task and answerer, in the order they were first seen.
+
+    Args:
+        records: what `run` returned.
+        unit: what of an example is independent of others: its word, its person, its text.
+    """
+    groups: dict[tuple[str, str, str | None], list[Record]] = defaultdict(list)
+    for record in records:
+        groups[record.example.task, record.who, record.control].append(record)
+    places = {task: place for place, task in enumerate(dict.fromkeys(key[0] for key in groups))}
+    ordered = sorted(groups, key=lambda key: places[key[0]])
+    return [_row(*key, groups[key], unit) for key in ordered]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return a table for people: score with its interval, how many, chance and majority."""
+    lines = [
+        "| task | who | control | score | 95 % | n | units | chance | majority | unscorable |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        said, interval, answers, units = "-", "-", 0, 0
+        if row.estimate is not None:
+            said = f"{row.estimate.score:.3f}"
+            interval = f"{row.estimate.low:.3f} to {row.estimate.high:.3f}"
+            answers, units = row.estimate.num_answers, row.estimate.num_units
+        who = " | ".join(_cell(name) for name in (row.task, row.who, row.control or "-"))
+        lines.append(
+            f"| {who} | {said} | {interval} | {answers} | {units} | {row.chance:.3f} "
+            f"| {row.majority:.3f} | {row.num_unscorable} |"
+        )
+    return "\n".join(lines)
+
+
+def save(records: Sequence[Record], path: str | Path) -> None:
+    """Write records as JSON lines, one object a line: who, control, text, score and the example."""
+    with Path(path).open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
+
+
+def load(path: str | Path) -> list[Record]:
+    """Read records that `save` wrote.
+
+    Raises:
+        DataError: the file is missing, or a line is not a record.
+    """
+    records: list[Record] = []
+    try:
+        # Not splitlines: an answer may hold a line separator that JSON leaves as it is.
+        for line in Path(path).read_text(encoding="utf-8").rstrip("\n").split("\n"):
+            fields: dict[str, Any] = json.loads(line)
+            example = {name: _immutable(value) for name, value in fields.pop("example").items()}
+            records.append(Record(Example(**example), **fields))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}, line {len(records) + 1}, is not a file of records ({error})."
+        ) from error
+    return records
+
+
+def _immutable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def _check(answerers: Sequence[Answerer]) -> None:
+    names = Counter((answerer.name, answerer.control) for answerer in answerers)
+    twice = sorted(str(name) for name, count in names.items() if count > 1)
+    if twice:
+        raise ConfigError(f"Answerers {twice} come twice; a table could not tell them apart.")
+    num_controls = sum(answerer.control is not None for answerer in answerers)
+    if num_controls < MIN_CONTROLS:
+        raise ConfigError(
+            f"An evaluation needs at least {MIN_CONTROLS} controls, got {num_controls} among "
+            f"{[answerer.name for answerer in answerers]}. Add for example no injection and a "
+            "random direction."
+        )
+
+
+def _row(
+    task: str,
+    who: str,
+    control: str | None,
+    records: Sequence[Record],
+    unit: Callable[[Example], str],
+) -> Row:
+    true = Counter(record.example.answer for record in records)
+    judged = [
+        (record.score, unit(record.example)) for record in records if record.score is not None
+    ]
+    return Row(
+        task=task,
+        who=who,
+        control=control,
+        estimate=clustered([score for score, _ in judged], [one for _, one in judged])
+        if judged
+        else None,
+        num_unscorable=len(records) - len(judged),
+        chance=1 / len(true),
+        majority=max(true.values()) / len(records),
+    )

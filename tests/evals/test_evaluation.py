@@ -1,0 +1,108 @@
+"""Evaluation: every table has controls, keeps its units, and can be read back."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.evals.evaluation import load, markdown, run, save, table
+from activation_oracles.evals.grade import exact, yes_no
+from activation_oracles.types import Example
+
+
+@dataclass
+class Says:
+    """Answers every example alike."""
+
+    text: str
+    name: str = "oracle"
+    control: str | None = None
+
+    def answer(self, examples):
+        return [self.text] * len(examples)
+
+
+CONTROLS = [Says("No", control="nothing"), Says("red", control="random")]
+
+
+def example(answer, source, task="colour"):
+    return Example((1, 2, 3), (2,), (0,), "Which?", answer, task, source)
+
+
+EXAMPLES = [
+    example("red", "a"),
+    example("red", "a"),
+    example("blue", "b"),
+    example("Yes", "c", "true"),
+]
+
+
+def test_every_answerer_answers_every_example():
+    records = run(EXAMPLES, [Says("Yes"), *CONTROLS], exact)
+    assert [record.score for record in records if record.control is None] == [0, 0, 0, 1]
+    assert len(records) == 3 * len(EXAMPLES)
+
+
+def test_a_table_counts_units_and_not_rows():
+    rows = table(run(EXAMPLES, [Says("red"), *CONTROLS], exact))
+    row = next(row for row in rows if row.task == "colour" and row.control is None)
+    assert (row.estimate.num_answers, row.estimate.num_units) == (3, 2)
+    assert row.estimate.score == row.majority == pytest.approx(2 / 3)
+    assert row.chance == 0.5
+
+
+def test_rows_of_one_task_stand_together_in_first_seen_order():
+    rows = table(run(EXAMPLES, [Says("red"), *CONTROLS], exact))
+    assert [(row.task, row.control) for row in rows] == [
+        (task, control) for task in ("colour", "true") for control in (None, "nothing", "random")
+    ]
+
+
+def test_what_cannot_be_judged_is_counted_and_left_out():
+    rows = table(run(EXAMPLES, [Says("Perhaps"), *CONTROLS], {"colour": exact, "true": yes_no}))
+    silent = next(row for row in rows if row.task == "true" and row.control is None)
+    assert (silent.estimate, silent.num_unscorable) == (None, 1)
+    assert "| - |" in markdown([silent])
+
+
+@pytest.mark.parametrize(
+    "answerers",
+    [
+        [Says("red")],
+        [Says("red"), CONTROLS[0]],
+        [Says("red"), CONTROLS[0], Says("blue", control="nothing")],
+    ],
+)
+def test_no_evaluation_without_two_different_controls(answerers):
+    with pytest.raises(ConfigError):
+        run(EXAMPLES, answerers, exact)
+
+
+def test_an_evaluation_without_examples_or_without_a_rule_is_refused():
+    with pytest.raises(DataError):
+        run([], [Says("red"), *CONTROLS], exact)
+    with pytest.raises(ConfigError, match="true"):
+        run(EXAMPLES, [Says("red"), *CONTROLS], {"colour": exact})
+
+
+def test_records_survive_the_disk(tmp_path):
+    records = run(EXAMPLES, [Says('a "quoted"\nline\u2028é'), *CONTROLS], exact)
+    save(records, tmp_path / "records.jsonl")
+    assert load(tmp_path / "records.jsonl") == records
+
+
+def test_a_damaged_file_of_records_names_the_line(tmp_path):
+    records = run(EXAMPLES, [Says("red"), *CONTROLS], exact)
+    path = tmp_path / "records.jsonl"
+    save(records[:1], path)
+    path.write_text(path.read_text() + "{}\n")
+    with pytest.raises(DataError, match="line 2"):
+        load(path)
+    with pytest.raises(DataError):
+        load(tmp_path / "missing.jsonl")
+
+
+def test_a_cell_cannot_break_the_table_for_people():
+    rows = table(run([example("a", "b", task="x|y")], [Says("a"), *CONTROLS], exact))
+    lines = markdown(rows).splitlines()
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {11}
