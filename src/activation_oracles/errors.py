@@ -18,7 +18,7 @@ class ConfigError(OracleError):
 
 
 class MismatchError(OracleError):
-    """Two things that must belong together do not: an adapter and a model, vectors and an oracle."""
+    """Things that must belong together do not: an adapter and a model, vectors and an oracle."""
 
 
 class DataError(OracleError):

@@ -1,8 +1,8 @@
 """The nouns that pass between rooms: `Example`, `Activations`, `Answer`.
 
 A reading is a list of slots: one vector each, with its layer and position. A token, a span, three
-layers, a difference or a dreamed vector are all the same thing. Slots are layer-major: all positions
-of the first layer, then all of the next, as the published prompt shows them.
+layers, a difference or a dreamed vector are all the same thing. Slots are layer-major: all
+positions of the first layer, then all of the next, as the published prompt shows them.
 """
 
 import json
@@ -98,7 +98,12 @@ class Activations:
 
     @classmethod
     def own(
-        cls, vectors: Float[Tensor, "slot d_model"], *, layer: int, note: str, model: str = "unknown"
+        cls,
+        vectors: Float[Tensor, "slot d_model"],
+        *,
+        layer: int,
+        note: str,
+        model: str = "unknown",
     ) -> "Activations":
         """Wrap vectors of the user's own (an SAE feature, a steering vector) for layer `layer`.
 
@@ -106,7 +111,8 @@ class Activations:
         """
         if vectors.ndim != 2 or not vectors.isfinite().all():
             raise DataError(
-                f"Own vectors are a finite [slot, d_model] matrix, got shape {tuple(vectors.shape)}."
+                "Own vectors are a finite [slot, d_model] matrix, got shape "
+                f"{tuple(vectors.shape)}."
             )
         num_slots = vectors.shape[0]
         origin = Provenance(

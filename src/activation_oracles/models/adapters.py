@@ -1,0 +1,251 @@
+"""The adapters inside one model, and which of them is active: the one owner of that state.
+
+Nothing else switches an adapter. Outside every scope none is active, so a model that carries an
+oracle reads as the bare target; a scope puts back what was active before it.
+"""
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from peft import LoraConfig, PeftConfig, PeftModel
+from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from activation_oracles.errors import MismatchError, ModelError
+from activation_oracles.models.blocks import PROBE_LENGTH, DecoderBlocks
+
+logger = logging.getLogger(__name__)
+
+
+class Adapters:
+    """The LoRA adapters of one network, loaded, checked and switched."""
+
+    def __init__(self, network: PreTrainedModel, blocks: DecoderBlocks) -> None:
+        self._network = network
+        self._blocks = blocks
+        self._peft: PeftModel | None = None
+        self._active: str | None = None
+        self._hashes: dict[str, str] = {}
+
+    @property
+    def active(self) -> str | None:
+        """The adapter under which the network runs at this moment; None for the bare model."""
+        return self._active
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The adapters that are held, in the order they came."""
+        return tuple(self._hashes)
+
+    def identity(self, name: str) -> str:
+        """Return an adapter's name with a hash of its weights, for provenance."""
+        self._check_known(name)
+        if not self._hashes[name]:
+            self._hashes[name] = _hash(self.parameters(name))
+        return f"{name}@{self._hashes[name]}"
+
+    def new(self, config: LoraConfig, *, name: str) -> str:
+        """Add a fresh adapter; `all-linear` means the linear layers inside the decoder blocks."""
+        self._check_free(name)
+        if config.target_modules == "all-linear":
+            config.target_modules = self._linear_layers()
+        self._insert(config, name)
+        self._hashes[name] = ""
+        return name
+
+    def load(self, source: str, *, name: str | None = None) -> str:
+        """Load an adapter from a folder or hub id, check that it landed, and return its name.
+
+        Raises:
+            ModelError: there is no adapter at `source`, or the name is taken.
+            MismatchError: its weights do not belong to this model, or change nothing.
+        """
+        name = name or Path(source).name.replace(".", "_")
+        self._check_free(name)
+        try:
+            config = PeftConfig.from_pretrained(source)
+            weights = load_peft_weights(source, device="cpu")
+        except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+            raise ModelError(
+                f"No adapter could be loaded from {source!r}: {error}. Expected a folder or hub id "
+                "with adapter_config.json and adapter_model.safetensors."
+            ) from error
+        config.inference_mode = True
+        try:
+            self._insert(config, name)
+            self._hashes[name] = ""
+            self._fill(source, name, weights)
+        except (MismatchError, ValueError, RuntimeError) as error:
+            self._remove(name)
+            if isinstance(error, MismatchError):
+                raise
+            raise MismatchError(
+                f"The adapter {source!r} does not fit this model: {error}"
+            ) from error
+        return name
+
+    def save(self, name: str, folder: str | Path) -> None:
+        """Write one adapter as `adapter_model.safetensors` and `adapter_config.json`."""
+        self._check_known(name)
+        assert self._peft is not None
+        folder = Path(folder)
+        self._peft.save_pretrained(str(folder), selected_adapters=[name])
+        nested = folder / name
+        # peft puts every adapter but one called "default" into a folder of its own name.
+        if nested.is_dir():
+            for file in nested.iterdir():
+                file.replace(folder / file.name)
+            nested.rmdir()
+        readme = folder / "README.md"
+        readme.unlink(missing_ok=True)
+        _tidy_config(folder / "adapter_config.json")
+
+    def parameters(self, name: str) -> dict[str, nn.Parameter]:
+        """Return an adapter's parameters by their name in the network."""
+        self._check_known(name)
+        marker = f".{name}."
+        return {
+            path: parameter
+            for path, parameter in self._network.named_parameters()
+            if marker in path and "lora_" in path
+        }
+
+    @contextmanager
+    def using(self, name: str | None) -> Iterator[None]:
+        """Run the network under one adapter, or none, inside the scope; without gradients to it."""
+        before = self._active
+        self._switch(name)
+        try:
+            yield
+        finally:
+            self._switch(before)
+
+    @contextmanager
+    def training(self, name: str) -> Iterator[None]:
+        """As `using`, with the network in training mode and gradients to this adapter alone."""
+        before, was_training = self._active, self._network.training
+        self._switch(name, trainable=True)
+        self._network.train()
+        try:
+            yield
+        finally:
+            self._network.train(was_training)
+            self._switch(before)
+
+    def _switch(self, name: str | None, *, trainable: bool = False) -> None:
+        if name is not None:
+            self._check_known(name)
+        if self._peft is not None:
+            tuner = self._peft.base_model
+            if name is None:
+                tuner.disable_adapter_layers()
+            else:
+                tuner.set_adapter(name, inference_mode=not trainable)
+                tuner.enable_adapter_layers()
+                for parameter in self.parameters(name).values():
+                    parameter.requires_grad_(requires_grad=trainable)
+        self._active = name
+        self._hashes = {
+            key: "" if trainable and key == name else h for key, h in self._hashes.items()
+        }
+
+    def _insert(self, config: PeftConfig, name: str) -> None:
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers 5.23 for a property by its old name.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
+            if self._peft is None:
+                self._peft = PeftModel(self._network, config, adapter_name=name)
+            else:
+                self._peft.add_adapter(name, config)
+        self._network.eval()
+        for parameter in self._network.parameters():
+            parameter.requires_grad_(requires_grad=False)
+        self._active = None
+        self._peft.base_model.disable_adapter_layers()
+
+    def _fill(self, source: str, name: str, weights: dict[str, Tensor]) -> None:
+        result = set_peft_model_state_dict(self._peft, weights, adapter_name=name)
+        own = f".{name}."
+        missing = [key for key in result.missing_keys if own in key and "lora_" in key]
+        if missing or result.unexpected_keys:
+            raise MismatchError(
+                f"The adapter {source!r} belongs to another model: {len(missing)} of its layers "
+                f"got no weights and {len(result.unexpected_keys)} weights found no layer, as "
+                f"{(missing + list(result.unexpected_keys))[0]!r}."
+            )
+        silent = [
+            path
+            for path, parameter in self.parameters(name).items()
+            if "lora_B" in path and not parameter.any()
+        ]
+        if silent:
+            raise MismatchError(
+                f"The adapter {source!r} is untrained: {silent[0]!r} and {len(silent) - 1} other "
+                "layers have B = 0, so they change nothing."
+            )
+        self._check_effect(source, name)
+
+    def _check_effect(self, source: str, name: str) -> None:
+        ids = torch.arange(PROBE_LENGTH, device=self._network.device)[None]
+        with torch.no_grad():
+            with self.using(None):
+                bare = self._network(input_ids=ids, use_cache=False).logits
+            with self.using(name):
+                adapted = self._network(input_ids=ids, use_cache=False).logits
+        if torch.equal(bare, adapted):
+            raise MismatchError(
+                f"The adapter {source!r} leaves the logits of a probe text unchanged. Its weights "
+                "did not land in the layers that this model runs."
+            )
+
+    def _linear_layers(self) -> list[str]:
+        """Name the linear layers inside the blocks, by last part where that is unambiguous."""
+        prefix = f"{self._blocks.path}."
+        linear = [
+            path
+            for path, module in self._network.named_modules()
+            if isinstance(module, nn.Linear | Conv1D)
+        ]
+        inside = [path for path in linear if path.startswith(prefix)]
+        outside = {path.rpartition(".")[2] for path in linear if not path.startswith(prefix)}
+        leaves = {path.rpartition(".")[2] for path in inside}
+        return sorted(inside if leaves & outside else leaves)
+
+    def _remove(self, name: str) -> None:
+        self._hashes.pop(name, None)
+        if self._peft is None or name not in self._peft.peft_config:
+            return
+        self._peft.delete_adapter(name)
+        self._peft.base_model.disable_adapter_layers()
+
+    def _check_known(self, name: str) -> None:
+        if name not in self._hashes:
+            raise ModelError(f"No adapter {name!r} is loaded; loaded are {list(self._hashes)}.")
+
+    def _check_free(self, name: str) -> None:
+        if name in self._hashes:
+            raise ModelError(f"An adapter {name!r} is already loaded. Give another `name=`.")
+
+
+def _hash(parameters: dict[str, nn.Parameter]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for parameter in parameters.values():
+        digest.update(parameter.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _tidy_config(path: Path) -> None:
+    """Sort the target modules, which peft keeps as a set, so that equal runs write equal files."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(config.get("target_modules"), list):
+        config["target_modules"] = sorted(config["target_modules"])
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,190 @@
+"""A language model ready to be read and written: network, tokenizer, blocks and adapters together.
+
+One network serves as target and as oracle; what tells them apart is the active adapter, and that
+is switched in `Adapters` alone.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import torch
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from activation_oracles.errors import ConfigError, ModelError
+from activation_oracles.models.adapters import Adapters
+from activation_oracles.models.blocks import DecoderBlocks, decoder_blocks
+
+logger = logging.getLogger(__name__)
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+SAMPLED_WEIGHTS = 1024
+"""Weights hashed per tensor: enough to tell any fine-tune from its base, in under a second."""
+
+
+@dataclass
+class LanguageModel:
+    """A causal language model with its tokenizer, its blocks and its adapters."""
+
+    network: PreTrainedModel
+    """The transformers model. LoRA layers, once added, live inside it."""
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    """Hub id or folder it was loaded from."""
+    blocks: DecoderBlocks
+    adapters: Adapters = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._base = list(self.network.named_parameters())
+        for _, parameter in self._base:
+            parameter.requires_grad_(requires_grad=False)
+        self.adapters = Adapters(self.network, self.blocks)
+        self.using = self.adapters.using
+        self.training = self.adapters.training
+        self.add_adapter = self.adapters.load
+        self.new_adapter = self.adapters.new
+        self.save_adapter = self.adapters.save
+
+    @property
+    def num_layers(self) -> int:
+        """Decoder blocks."""
+        return len(self.blocks.stack)
+
+    @property
+    def width(self) -> int:
+        """The residual stream's d_model."""
+        return int(self.network.config.get_text_config(decoder=True).hidden_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's inputs go."""
+        return self.network.device
+
+    @property
+    def pad_id(self) -> int:
+        """A token id to pad with; padding is always masked, so any will do."""
+        for token in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
+            if isinstance(token, int):
+                return token
+        return 0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the base weights: names, shapes and an even sample of every tensor."""
+        digest = hashlib.blake2b(digest_size=8)
+        for path, parameter in self._base:
+            digest.update(f"{path}{tuple(parameter.shape)}".encode())
+            flat = parameter.detach().flatten()
+            stride = max(1, flat.numel() // SAMPLED_WEIGHTS)
+            digest.update(flat[::stride].float().cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def tokenizer_hash(self) -> str:
+        """Hash of the vocabulary and the chat template."""
+        digest = hashlib.blake2b(digest_size=8)
+        for token, index in sorted(self.tokenizer.get_vocab().items(), key=lambda item: item[1]):
+            digest.update(f"{index} {token}\n".encode())
+        digest.update(str(self.tokenizer.chat_template).encode())
+        return digest.hexdigest()
+
+    def adapter_parameters(self, name: str) -> list[torch.nn.Parameter]:
+        """Return an adapter's parameters, in a fixed order."""
+        return list(self.adapters.parameters(name).values())
+
+
+class How(TypedDict, total=False):
+    """How a model is loaded: the options of `load`."""
+
+    dtype: str
+    """`auto` (the default) keeps the dtype of the checkpoint; or float32, bfloat16, float16."""
+    device: str | None
+    """As `cpu` or `cuda:0`; by default the first GPU, where there is one."""
+    attention: str
+    """transformers' attention implementation, `sdpa` by default: others differ slightly."""
+    revision: str | None
+    """A commit or tag on the hub."""
+    trust_remote_code: bool
+    """Run code that the repository brings. Never on by itself."""
+    blocks: str | None
+    """Name of the stack of decoder blocks, where several fit."""
+
+
+def load(name: str, **how: Unpack[How]) -> LanguageModel:
+    """Load a causal language model and its tokenizer, and prove where its residual stream is.
+
+    Args:
+        name: hub id, or a folder as `save_pretrained` writes it.
+        how: see `How`.
+
+    Raises:
+        ModelError: there is no such model, weights are missing, or it has no residual stream.
+        ConfigError: an unknown dtype or device.
+    """
+    dtype = how.get("dtype", "auto")
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype is one of {', '.join(DTYPES)}, got {dtype!r}.")
+    place = _device(how.get("device"))
+    hub: dict[str, Any] = {
+        "revision": how.get("revision"),
+        "trust_remote_code": how.get("trust_remote_code", False),
+    }
+    _check_folder(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **hub)
+        network, report = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=dtype,
+            attn_implementation=how.get("attention", "sdpa"),
+            output_loading_info=True,
+            **hub,
+        )
+    except (OSError, ValueError, ImportError, HfHubHTTPError, HFValidationError) as error:
+        raise ModelError(
+            f"No causal language model could be loaded from {name!r}: {error}"
+        ) from error
+    _check_complete(name, report)
+    network.to(place).eval()
+    return LanguageModel(
+        network, tokenizer, name, decoder_blocks(network, blocks=how.get("blocks"))
+    )
+
+
+def _device(device: str | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"{device!r} is no device: {error}") from error
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"Device {device!r} was asked for, but torch sees no CUDA GPU here.")
+    return place
+
+
+def _check_folder(name: str) -> None:
+    """Refuse a path that is no model folder, before transformers takes it for a hub id."""
+    looks_local = name.startswith((".", "/", "~")) or Path(name).exists()
+    if looks_local and not (Path(name).expanduser() / "config.json").is_file():
+        raise ModelError(
+            f"{name!r} is not a model folder: expected config.json, weights and a tokenizer in it, "
+            "as save_pretrained writes them."
+        )
+
+
+def _check_complete(name: str, report: dict[str, Any]) -> None:
+    missing = sorted(report.get("missing_keys", ()))
+    if missing:
+        raise ModelError(
+            f"{name!r} holds no weights for {len(missing)} parameters, as {missing[0]!r}; they "
+            "would be random. Is this a complete checkpoint of this architecture?"
+        )

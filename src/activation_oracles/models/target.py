@@ -1,0 +1,273 @@
+"""The model that is read: texts or chats in, the stream at chosen layers and tokens out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Unpack, overload
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import GenerationConfig
+
+from activation_oracles.errors import DataError
+from activation_oracles.models.chat import Chat, Text, encode_chat, encode_text
+from activation_oracles.models.load import How, LanguageModel, load
+from activation_oracles.models.positions import Selector, resolve
+from activation_oracles.models.read import read
+from activation_oracles.types import Activations, Example, Provenance
+
+TOKENS_PER_BATCH = 8192
+"""Padded tokens in one forward pass: bounds memory whatever the texts' lengths."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What one reading wants of one context."""
+
+    context: tuple[int, ...]
+    layers: tuple[int, ...]
+    positions: tuple[int, ...]
+
+
+class Target:
+    """A language model under one adapter, or none, that is read and never under the oracle's."""
+
+    def __init__(self, model: LanguageModel, adapter: str | None = None) -> None:
+        if adapter is not None:
+            model.adapters.identity(adapter)
+        self.model = model
+        self.adapter = adapter
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str, *, adapter: str | None = None, **how: Unpack[How]
+    ) -> "Target":
+        """Load a target from a folder or hub id, and an adapter for it where one is given."""
+        model = load(name, **how)
+        return cls(model, model.add_adapter(adapter) if adapter else None)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where this target's activations come from."""
+        model = self.model
+        return Provenance(
+            model=model.name,
+            fingerprint=model.fingerprint,
+            adapter=model.adapters.identity(self.adapter) if self.adapter else None,
+            dtype=str(model.network.dtype).removeprefix("torch."),
+            attention=str(model.network.config._attn_implementation),
+            tokenizer=model.tokenizer_hash,
+        )
+
+    def text(self, source: str | Chat, *, add_generation_prompt: bool | None = None) -> Text:
+        """Return a text or chat as this target reads it: ids, pieces, roles and turns."""
+        if isinstance(source, str):
+            return encode_text(self.model.tokenizer, source)
+        return encode_chat(
+            self.model.tokenizer, source, add_generation_prompt=add_generation_prompt
+        )
+
+    def encode(self, source: str | Chat) -> tuple[int, ...]:
+        """Return the token ids of a text or chat."""
+        return self.text(source).token_ids
+
+    @overload
+    def read(
+        self,
+        source: str | Chat,
+        *,
+        layers: Sequence[int] | int,
+        positions: Selector = "all",
+        add_generation_prompt: bool | None = None,
+    ) -> Activations: ...
+    @overload
+    def read(
+        self,
+        source: Sequence[str] | Sequence[Chat],
+        *,
+        layers: Sequence[int] | int,
+        positions: Selector = "all",
+        add_generation_prompt: bool | None = None,
+    ) -> list[Activations]: ...
+    def read(
+        self,
+        source: str | Chat | Sequence[str] | Sequence[Chat],
+        *,
+        layers: Sequence[int] | int,
+        positions: Selector = "all",
+        add_generation_prompt: bool | None = None,
+    ) -> Activations | list[Activations]:
+        """Read the residual stream after `layers` at `positions`.
+
+        Args:
+            source: a text, a chat (messages with role and content), or a list of either.
+            layers: blocks, counted from 0; layer N is the stream after block N.
+            positions: which tokens; see `activation_oracles.models.positions`.
+            add_generation_prompt: for chats; by default, where the assistant has not spoken last.
+
+        Returns:
+            One `Activations`, or a list of them for a list.
+
+        Raises:
+            ConfigError: the model has no such layer.
+            DataError: a text is empty, or a position lies outside it.
+        """
+        wanted = (layers,) if isinstance(layers, int) else tuple(dict.fromkeys(layers))
+        self.model.blocks.check_layers(wanted)
+        single = isinstance(source, str) or _is_chat(source)
+        sources: Sequence[str | Chat] = [source] if single else source  # pyright: ignore
+        texts = [self.text(one, add_generation_prompt=add_generation_prompt) for one in sources]
+        places = [_Place(text.token_ids, wanted, resolve(positions, text)) for text in texts]
+        provenance = self.provenance
+        readings = [
+            _activations(text, place, vectors.cpu(), provenance)
+            for text, place, vectors in zip(texts, places, self._gather(places), strict=True)
+        ]
+        return readings[0] if single else readings
+
+    def vectors(self, examples: Sequence[Example]) -> list[Float[Tensor, "_ d_model"]]:
+        """Return the vectors that examples ask for, layer-major, on the model's device.
+
+        Each distinct context runs once, up to the deepest layer that any example wants of it.
+        """
+        return self._gather(
+            [_Place(example.context, example.layers, example.positions) for example in examples]
+        )
+
+    def generate(
+        self,
+        source: str | Chat,
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> str:
+        """Let the target go on: greedily at temperature 0, else sampled from the seed."""
+        return self.generate_all(
+            [source], max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
+        )[0]
+
+    def generate_all(
+        self,
+        sources: Sequence[str | Chat],
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[str]:
+        """As `generate`, for many texts in one batch."""
+        model = self.model
+        ids = [self.text(source, add_generation_prompt=True).token_ids for source in sources]
+        width = max(map(len, ids))
+        padded = torch.full((len(ids), width), model.pad_id)
+        mask = torch.zeros_like(padded)
+        for row, tokens in enumerate(ids):
+            padded[row, width - len(tokens) :] = torch.tensor(tokens)
+            mask[row, width - len(tokens) :] = 1
+        with model.using(self.adapter), torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            output = model.network.generate(
+                input_ids=padded.to(model.device),
+                attention_mask=mask.to(model.device),
+                generation_config=decoding(model, max_new_tokens, temperature),
+            )
+        assert isinstance(output, Tensor)
+        return model.tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
+
+    def _gather(self, places: Sequence[_Place]) -> list[Float[Tensor, "_ d_model"]]:
+        """Run every distinct context once, by length, and cut out what each place wants."""
+        contexts: dict[tuple[int, ...], list[int]] = {}
+        for index, place in enumerate(places):
+            contexts.setdefault(place.context, []).append(index)
+        found: dict[int, Tensor] = {}
+        for batch in _batches(sorted(contexts, key=len)):
+            layers = sorted({n for c in batch for i in contexts[c] for n in places[i].layers})
+            streams = self._streams(batch, layers)
+            for row, context in enumerate(batch):
+                for index in contexts[context]:
+                    columns = list(places[index].positions)
+                    found[index] = torch.cat(
+                        [streams[layer][row, columns] for layer in places[index].layers]
+                    )
+        return [found[index] for index in range(len(places))]
+
+    def _streams(
+        self, batch: Sequence[tuple[int, ...]], layers: Sequence[int]
+    ) -> dict[int, Tensor]:
+        model = self.model
+        width = max(map(len, batch))
+        ids = torch.full((len(batch), width), model.pad_id)
+        mask = torch.zeros_like(ids)
+        for row, context in enumerate(batch):
+            ids[row, : len(context)] = torch.tensor(context)
+            mask[row, : len(context)] = 1
+        with model.using(self.adapter):
+            return read(
+                model.network,
+                model.blocks,
+                ids.to(model.device),
+                mask.to(model.device),
+                layers=layers,
+            )
+
+
+class Difference:
+    """What one target's activations hold that another's do not: `after - before`, slot by slot."""
+
+    def __init__(self, after: Target, before: Target) -> None:
+        self.after = after
+        self.before = before
+
+    def read(
+        self, source: str | Chat, *, layers: Sequence[int] | int, positions: Selector = "all"
+    ) -> Activations:
+        """Read both on the same text and subtract."""
+        after = self.after.read(source, layers=layers, positions=positions)
+        return after - self.before.read(source, layers=layers, positions=positions)
+
+
+def decoding(model: LanguageModel, max_new_tokens: int, temperature: float) -> GenerationConfig:
+    """Return decoding settings that owe nothing to the checkpoint's own sampling defaults."""
+    ends = model.network.generation_config.eos_token_id if model.network.generation_config else None
+    listed = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    own = model.tokenizer.eos_token_id
+    stops = sorted({*listed, own} if isinstance(own, int) else set(listed))
+    sampling = {"temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=temperature > 0,
+        eos_token_id=stops or None,
+        pad_token_id=model.pad_id,
+        **sampling,
+    )
+
+
+def _is_chat(source: object) -> bool:
+    return isinstance(source, Sequence) and bool(source) and isinstance(source[0], Mapping)
+
+
+def _batches(contexts: Iterable[tuple[int, ...]]) -> Iterable[list[tuple[int, ...]]]:
+    """Cut contexts, sorted by length, into batches of bounded size."""
+    batch: list[tuple[int, ...]] = []
+    for context in contexts:
+        if not context:
+            raise DataError("A text to read has no tokens.")
+        if batch and (len(batch) + 1) * len(context) > TOKENS_PER_BATCH:
+            yield batch
+            batch = []
+        batch.append(context)
+    if batch:
+        yield batch
+
+
+def _activations(text: Text, place: _Place, vectors: Tensor, provenance: Provenance) -> Activations:
+    per_layer = len(place.positions)
+    return Activations(
+        vectors=vectors,
+        layers=tuple(layer for layer in place.layers for _ in range(per_layer)),
+        positions=place.positions * len(place.layers),
+        token_ids=text.token_ids,
+        pieces=text.pieces,
+        roles=text.roles,
+        provenance=provenance,
+    )

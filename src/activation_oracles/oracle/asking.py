@@ -1,0 +1,205 @@
+"""Prompts through the oracle: greedy text, samples, and the probability of given answers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import GenerationConfig
+from transformers.generation.streamers import TextStreamer
+
+from activation_oracles.errors import ConfigError, MismatchError
+from activation_oracles.models.load import LanguageModel
+from activation_oracles.models.read import logits_only_at
+from activation_oracles.models.target import decoding
+from activation_oracles.models.write import injecting
+from activation_oracles.oracle.card import Card
+from activation_oracles.oracle.collate import IGNORED, Batch, collate
+from activation_oracles.oracle.prompt import Prompt, Template
+from activation_oracles.types import Activations
+
+ROWS_PER_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are drawn."""
+
+    max_new_tokens: int = 20
+    """Length at which an answer is cut."""
+    samples: int = 1
+    """Answers to draw for each question."""
+    temperature: float = 0.0
+    """0 is greedy; more than one sample needs more."""
+    seed: int = 0
+    """Where sampling starts; it touches no other random state."""
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.samples < 1 or self.temperature < 0:
+            raise ConfigError(
+                "Decoding needs at least one token, one sample and a temperature >= 0, got "
+                f"{self.max_new_tokens}, {self.samples} and {self.temperature:g}."
+            )
+        if self.samples > 1 and self.temperature == 0:
+            raise ConfigError(
+                f"{self.samples} greedy samples would be equal. Give a temperature above 0."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A prompt and what it is shown."""
+
+    prompt: Prompt
+    vectors: Float[Tensor, "slot d_model"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A reading that the oracle is asked about."""
+
+    reading: Activations
+    written: bool = True
+    """False: its slots are there, but nothing is written over them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asker:
+    """An oracle's model, adapter and card, as one thing that prompts run through."""
+
+    model: LanguageModel
+    adapter: str
+    card: Card
+    template: Template
+
+    def batch(self, asked: Sequence[Asked], *, whole: bool) -> Batch:
+        """Pad prompts, with their answers (`whole`) or to be answered."""
+        return collate(
+            [one.prompt for one in asked],
+            [one.vectors for one in asked],
+            pad_id=self.model.pad_id,
+            placeholder_id=self.template.placeholder_id,
+            part="all" if whole else "prompt",
+        )
+
+    def show(self, shown: Shown, question: str, answer: str | None = None) -> Asked:
+        """Write the prompt that shows a reading.
+
+        Raises:
+            MismatchError: the vectors are of another model's width, or not layer-major.
+        """
+        reading = shown.reading
+        if reading.vectors.shape[-1] != self.model.width or not len(reading):
+            raise MismatchError(
+                f"This oracle reads vectors of width {self.model.width}, got a matrix of shape "
+                f"{tuple(reading.vectors.shape)}. Were they read from another model?"
+            )
+        layers = tuple(dict.fromkeys(reading.layers))
+        count = len(reading) // len(layers)
+        if reading.layers != tuple(layer for layer in layers for _ in range(count)):
+            raise MismatchError(
+                "Activations to ask about hold the same number of slots at each layer, all of one "
+                f"layer before the next; got layers {reading.layers}."
+            )
+        prompt = self.template.build(layers, count, question, answer)
+        return Asked(prompt, reading.vectors.detach() if shown.written else None)
+
+    @contextmanager
+    def injecting(self, batch: Batch) -> Iterator[None]:
+        """Write a batch's vectors in the forward passes inside the scope."""
+        if batch.rows.numel() == 0:
+            yield
+            return
+        writing = batch.writing(strength=self.card.strength, mode=self.card.mode)
+        with injecting(self.model.blocks, self.card.block, writing):
+            yield
+
+    def log_likelihoods(self, batch: Batch) -> Float[Tensor, " label"]:
+        """Return the log-probability of every labelled token, row by row, in fp32.
+
+        Gradients flow where they are enabled; the caller holds the scopes of adapter and injection.
+        """
+        rows, columns = (batch.labels != IGNORED).nonzero(as_tuple=True)
+        device = self.model.device
+        # Padding is on the right and attention is causal: no real token ever sees it.
+        with logits_only_at(self.model.network, rows.to(device), columns.to(device) - 1):
+            logits = self.model.network(input_ids=batch.ids.to(device), use_cache=False).logits
+        labels = batch.labels[rows, columns].to(device)
+        return -nn.functional.cross_entropy(logits[0].float(), labels, reduction="none")
+
+    def generate(
+        self,
+        asked: Sequence[Asked],
+        how: Decoding,
+        on_text: Callable[[str], None] | None = None,
+    ) -> list[str]:
+        """Return one answer a prompt, in order; long and short ones run apart."""
+        order = sorted(range(len(asked)), key=lambda i: asked[i].prompt.answer_start)
+        texts: dict[int, str] = {}
+        with (
+            self.model.using(self.adapter),
+            torch.no_grad(),
+            torch.random.fork_rng(devices=_devices(self.model)),
+        ):
+            torch.manual_seed(how.seed)
+            for start in range(0, len(order), ROWS_PER_BATCH):
+                rows = order[start : start + ROWS_PER_BATCH]
+                answers = self._generate_batch([asked[row] for row in rows], how, on_text)
+                texts.update(zip(rows, answers, strict=True))
+        return [texts[row] for row in range(len(asked))]
+
+    def likelihood(self, asked: Sequence[Asked]) -> list[list[float]]:
+        """Return, for each prompt with its answer, the log-probability of every token learned."""
+        order = sorted(range(len(asked)), key=lambda i: len(asked[i].prompt.ids))
+        found: dict[int, list[float]] = {}
+        with self.model.using(self.adapter), torch.no_grad():
+            for start in range(0, len(order), ROWS_PER_BATCH):
+                rows = order[start : start + ROWS_PER_BATCH]
+                batch = self.batch([asked[row] for row in rows], whole=True)
+                with self.injecting(batch):
+                    values = self.log_likelihoods(batch)
+                counts = (batch.labels != IGNORED).sum(dim=-1).tolist()
+                for row, part in zip(rows, values.cpu().split(counts), strict=True):
+                    found[row] = part.tolist()
+        return [found[row] for row in range(len(asked))]
+
+    def _generate_batch(
+        self, asked: Sequence[Asked], how: Decoding, on_text: Callable[[str], None] | None
+    ) -> list[str]:
+        batch = self.batch(asked, whole=False)
+        device = self.model.device
+        streamer = None if on_text is None else _Streamer(self.model, on_text)
+        with self.injecting(batch):
+            output = self.model.network.generate(
+                input_ids=batch.ids.to(device),
+                attention_mask=batch.mask.long().to(device),
+                generation_config=self._settings(how),
+                streamer=streamer,
+            )
+        assert isinstance(output, Tensor)
+        new = output[:, batch.ids.shape[1] :]
+        texts = self.model.tokenizer.batch_decode(new, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def _settings(self, how: Decoding) -> GenerationConfig:
+        settings = decoding(self.model, how.max_new_tokens, how.temperature)
+        settings.eos_token_id = sorted({*(settings.eos_token_id or ()), *self.template.stop_ids})
+        return settings
+
+
+class _Streamer(TextStreamer):
+    """Hands text on as it is generated, instead of printing it."""
+
+    def __init__(self, model: LanguageModel, on_text: Callable[[str], None]) -> None:
+        super().__init__(model.tokenizer, skip_prompt=True, skip_special_tokens=True)
+        self._on_text = on_text
+
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: FBT001, FBT002
+        if text:
+            self._on_text(text)
+
+
+def _devices(model: LanguageModel) -> list[int]:
+    return [model.device.index or 0] if model.device.type == "cuda" else []

@@ -1,0 +1,185 @@
+"""`ao_config.json`, the card beside an oracle's adapter: everything an asker must know to ask well.
+
+On disk it is a superset of the public schema v1, under v1's names, so that other readers of that
+file understand it; in Python the fields have this package's names. Unknown fields survive a round
+trip; contradictions are refused.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from activation_oracles.errors import ConfigError, MismatchError
+from activation_oracles.models.blocks import layer_at
+from activation_oracles.models.load import LanguageModel
+from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, Template, choose_placeholder
+
+FILE_NAME = "ao_config.json"
+SCHEMA_VERSION = 2
+PUBLISHED_PERCENTS = (25, 50, 75)
+
+
+class Card(BaseModel):
+    """The contract between an oracle's training and everyone who asks it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    schema_version: int = SCHEMA_VERSION
+    """1 for the public schema, 2 for its superset written here."""
+    model: str = Field(alias="model_name")
+    """Hub id or folder of the base model."""
+    layers: tuple[tuple[int, ...], ...] = Field(alias="act_layer_combinations")
+    """The layer sets trained on: `((9,), (18,))` is two single layers, `((9, 18),)` one pair."""
+    percents: tuple[tuple[float, ...], ...] = Field(default=(), alias="layer_combinations")
+    """The same as percentages of the depth, where they were given so."""
+    placeholder: str = Field(default=" ?", alias="special_token")
+    """Text of the single token that is written over."""
+    prefix: str = Field(default=PUBLISHED_PREFIX, alias="prefix_template")
+    """The header of the prompt, in the notation of schema v1."""
+    block: int = Field(default=1, alias="hook_onto_layer", ge=0)
+    """After which block of the oracle the vectors are written."""
+    strength: float = Field(default=1.0, alias="steering_coefficient", gt=0)
+    """s in h + s |h| v/|v|."""
+    mode: Literal["add", "replace"] = Field(default="add", alias="injection_mode")
+    """Add to the stream or replace it."""
+    num_layers: int | None = None
+    """Decoder blocks of the base model; None in cards of schema v1."""
+    width: int | None = Field(default=None, alias="d_model")
+    """Width of its residual stream."""
+    fingerprint: str | None = Field(default=None, alias="base_fingerprint")
+    """Hash of its weights, as in the provenance of activations."""
+    tokenizer_hash: str | None = None
+    """Hash of its vocabulary and chat template."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """How it was trained: resolved configuration, data manifest, seed, versions."""
+    scores: dict[str, Any] = Field(default_factory=dict)
+    """What it scored when it was made, each with n and interval."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Card":
+        if not self.layers or not all(self.layers):
+            raise ValueError("act_layer_combinations names no layers")
+        if self.percents:
+            if [len(s) for s in self.percents] != [len(s) for s in self.layers]:
+                raise ValueError(
+                    f"layer_combinations {self.percents} and act_layer_combinations {self.layers} "
+                    "do not have the same shape"
+                )
+            if self.num_layers is not None:
+                expected = tuple(
+                    tuple(layer_at(self.num_layers, percent) for percent in one)
+                    for one in self.percents
+                )
+                if expected != self.layers:
+                    raise ValueError(
+                        f"{self.percents} % of {self.num_layers} layers are {expected}, but "
+                        f"act_layer_combinations says {self.layers}"
+                    )
+        if self.num_layers is not None:
+            deepest = max(layer for one in self.layers for layer in one)
+            if deepest >= self.num_layers or self.block >= self.num_layers:
+                raise ValueError(
+                    f"layer {deepest} or injection block {self.block} lies outside the model's "
+                    f"{self.num_layers} layers"
+                )
+        return self
+
+    @classmethod
+    def for_model(
+        cls,
+        model: LanguageModel,
+        *,
+        percents: tuple[tuple[float, ...], ...] = ((25,), (50,), (75,)),
+        **fields: Any,
+    ) -> "Card":
+        """Return the card of an oracle to be trained on `model`, published defaults throughout."""
+        return cls(
+            model=model.name,
+            layers=tuple(
+                tuple(layer_at(model.num_layers, percent) for percent in one) for one in percents
+            ),
+            percents=percents,
+            placeholder=fields.pop("placeholder", None) or choose_placeholder(model.tokenizer),
+            num_layers=model.num_layers,
+            width=model.width,
+            fingerprint=model.fingerprint,
+            tokenizer_hash=model.tokenizer_hash,
+            **fields,
+        )
+
+    @property
+    def trained_layers(self) -> tuple[int, ...]:
+        """Every layer that some set holds."""
+        return tuple(sorted({layer for one in self.layers for layer in one}))
+
+    def template(self, model: LanguageModel) -> Template:
+        """Return how prompts are written for `model`."""
+        return Template(model.tokenizer, self.placeholder, self.prefix)
+
+    def check(self, model: LanguageModel) -> None:
+        """Refuse a base model that is not the one the oracle was trained on.
+
+        Raises:
+            MismatchError: depth, width, weights or tokenizer differ, or a layer does not exist.
+        """
+        own = {
+            "num_layers": (self.num_layers, model.num_layers),
+            "d_model": (self.width, model.width),
+            "base_fingerprint": (self.fingerprint, model.fingerprint),
+            "tokenizer_hash": (self.tokenizer_hash, model.tokenizer_hash),
+        }
+        for field, (said, found) in own.items():
+            if said is not None and said != found:
+                raise MismatchError(
+                    f"The oracle was trained on {self.model!r} with {field} {said}; "
+                    f"{model.name!r} has {found}. Load the base model that its card names."
+                )
+        deepest = max(self.block, *self.trained_layers)
+        if deepest >= model.num_layers:
+            raise MismatchError(
+                f"The oracle's card names layer {deepest}; {model.name!r} has "
+                f"{model.num_layers} layers."
+            )
+
+    def save(self, folder: str | Path) -> None:
+        """Write `ao_config.json` into a folder."""
+        fields = self.model_dump(mode="json", by_alias=True)
+        path = Path(folder) / FILE_NAME
+        path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, source: str) -> "Card | None":
+        """Read the card beside an adapter, in a folder or on the hub; None where there is none.
+
+        Raises:
+            ConfigError: the file contradicts itself or is not such a card.
+        """
+        path = _find(source)
+        if path is None:
+            return None
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, one['loc'])) or 'card'}: {one['msg']}"
+                for one in error.errors()
+            )
+            raise ConfigError(f"{FILE_NAME} of {source!r} is refused: {problems}.") from error
+
+
+def _find(source: str) -> Path | None:
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder / FILE_NAME if (folder / FILE_NAME).is_file() else None
+    try:
+        return Path(hf_hub_download(source, FILE_NAME))
+    except EntryNotFoundError:
+        return None
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise ConfigError(
+            f"{source!r} is neither a folder nor reachable on the hub: {error}"
+        ) from error

@@ -1,0 +1,40 @@
+"""What a reader should know before believing an answer: computed from the record, never felt."""
+
+import re
+
+from activation_oracles.oracle.card import Card
+from activation_oracles.types import Activations
+
+PLAIN = frozenset({"yes", "no", "true", "false", "n/a"})
+"""Answers that say nothing of the text's own words."""
+
+
+def caveats(card: Card, note: str, answer: str, reading: Activations) -> tuple[str, ...]:
+    """Return the warnings for one answer about one reading."""
+    found = [note] if note else []
+    layers = tuple(dict.fromkeys(reading.layers))
+    strange = [layer for layer in layers if layer not in card.trained_layers]
+    if strange:
+        found.append(
+            f"layer {', '.join(map(str, strange))} was not trained on "
+            f"(trained: {', '.join(map(str, card.trained_layers))})"
+        )
+    elif layers not in card.layers:
+        found.append(f"layers {layers} were not trained on together (trained: {card.layers})")
+    read_from = reading.provenance.fingerprint
+    if card.fingerprint is not None and read_from not in (card.fingerprint, "unknown"):
+        found.append(
+            f"the vectors come from {reading.provenance.model}, whose weights are not those the "
+            "oracle was trained on"
+        )
+    if _stands_in_text(answer, reading):
+        found.append("the answer stands in the text that was read")
+    return tuple(found)
+
+
+def _stands_in_text(answer: str, reading: Activations) -> bool:
+    words = answer.casefold().strip(" .,;:!?\"'")
+    if not words or words in PLAIN:
+        return False
+    text = "".join(reading.pieces).casefold()
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text) is not None

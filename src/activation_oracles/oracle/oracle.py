@@ -1,0 +1,316 @@
+"""The oracle: a language model under its own adapter, asked about activations."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Unpack, overload
+
+from jaxtyping import Float
+from peft import LoraConfig, PeftConfig
+from torch import Tensor
+
+from activation_oracles.errors import DataError, ModelError
+from activation_oracles.models.load import How, LanguageModel, load
+from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
+from activation_oracles.oracle.card import Card
+from activation_oracles.oracle.caveats import caveats
+from activation_oracles.oracle.choosing import probabilities
+from activation_oracles.oracle.collate import Batch
+from activation_oracles.oracle.controls import Control, answer_with_controls
+from activation_oracles.oracle.readme import write_readme
+from activation_oracles.oracle.released import assumed_card
+from activation_oracles.oracle.sweeping import Sweep, tabulate
+from activation_oracles.types import Activations, Answer, Example
+
+
+class Oracle:
+    """A LoRA-tuned copy of a language model that answers questions about activation vectors.
+
+    Method: Activation Oracles, arXiv 2512.15674.
+    """
+
+    def __init__(self, model: LanguageModel, adapter: str, card: Card, *, note: str = "") -> None:
+        card.check(model)
+        self.model = model
+        self.adapter = adapter
+        self.card = card
+        self.note = note
+        self._asker = Asker(model, adapter, card, card.template(model))
+
+    @classmethod
+    def new(
+        cls, model: LanguageModel, card: Card, lora: LoraConfig, *, adapter: str = "oracle"
+    ) -> "Oracle":
+        """Start an untrained oracle on `model`: a fresh adapter that changes nothing yet."""
+        return cls(model, model.new_adapter(lora, name=adapter), card)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        adapter: str,
+        *,
+        model: LanguageModel | str | None = None,
+        name: str = "oracle",
+        **how: Unpack[How],
+    ) -> "Oracle":
+        """Load a trained oracle from a folder or hub id.
+
+        Args:
+            adapter: folder or hub id of the adapter, with `ao_config.json` beside it or without.
+            model: its base, loaded or by name; by default the one that the adapter names.
+            name: what the adapter is called inside the model.
+            how: passed to `load` where the model has to be loaded.
+
+        Raises:
+            ModelError: adapter or base cannot be loaded.
+            MismatchError: the adapter, its card and the base do not belong together.
+        """
+        card = Card.load(adapter)
+        if not isinstance(model, LanguageModel):
+            model = load(model or (card.model if card else _base_of(adapter)), **how)
+        note = ""
+        if card is None:
+            card, note = assumed_card(adapter, model)
+        card.check(model)
+        return cls(model, model.add_adapter(adapter, name=name), card, note=note)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the adapter, `ao_config.json` and a README into a folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_adapter(self.adapter, folder)
+        self.card.save(folder)
+        write_readme(self.card, folder)
+
+    def collate(
+        self, examples: Sequence[Example], vectors: Sequence[Float[Tensor, "_ d_model"]]
+    ) -> Batch:
+        """Write the prompts of examples, with their answers as labels, and pad them."""
+        return self._asker.batch(self._asked(examples, vectors, answered=True), whole=True)
+
+    @contextmanager
+    def learning(self, batch: Batch) -> Iterator[Float[Tensor, ""]]:
+        """Yield the mean loss over labelled tokens; call `backward()` inside the scope.
+
+        The vectors stay written until the scope ends, because gradient checkpointing runs blocks
+        again during backward. Logits are computed at labelled tokens alone.
+        """
+        with self.model.training(self.adapter), self._asker.injecting(batch):
+            yield -self._asker.log_likelihoods(batch).mean()
+
+    def losses(
+        self, examples: Sequence[Example], vectors: Sequence[Float[Tensor, "_ d_model"]]
+    ) -> list[float]:
+        """Return each example's mean loss over its labelled tokens, without dropout."""
+        rows = self._asker.likelihood(self._asked(examples, vectors, answered=True))
+        return [-sum(row) / len(row) for row in rows]
+
+    def answer(
+        self,
+        examples: Sequence[Example],
+        vectors: Sequence[Float[Tensor, "_ d_model"]],
+        *,
+        max_new_tokens: int = 20,
+    ) -> list[str]:
+        """Answer examples greedily, one text each."""
+        asked = self._asked(examples, vectors, answered=False)
+        return self._asker.generate(asked, Decoding(max_new_tokens=max_new_tokens))
+
+    @overload
+    def ask(
+        self,
+        activations: Activations,
+        questions: str,
+        *,
+        decoding: Decoding = ...,
+        controls: Sequence[Control] = ...,
+        on_text: Callable[[str], None] | None = ...,
+    ) -> Answer: ...
+    @overload
+    def ask(
+        self,
+        activations: Activations | Sequence[Activations],
+        questions: str | Sequence[str],
+        *,
+        decoding: Decoding = ...,
+        controls: Sequence[Control] = ...,
+        on_text: Callable[[str], None] | None = ...,
+    ) -> Answer | list[list[Answer]]: ...
+    def ask(
+        self,
+        activations: Activations | Sequence[Activations],
+        questions: str | Sequence[str],
+        *,
+        decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+        controls: Sequence[Control] = (),
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer | list[list[Answer]]:
+        """Ask questions about activations, all in one batch.
+
+        Args:
+            activations: one reading, or several.
+            questions: one question, or several, each asked of every reading.
+            decoding: greedy by default; or n samples at a temperature, from a seed.
+            controls: what else to put in the slots; their answers stand in `Answer.controls`.
+            on_text: called with pieces of the text as it comes, for one reading and one question.
+
+        Returns:
+            An `Answer` for one reading and one question; otherwise a list by reading, of lists by
+            question.
+
+        Raises:
+            DataError: a question is empty.
+            MismatchError: the vectors do not fit the oracle's model.
+        """
+        readings, wordings = _listed(activations), _listed_questions(questions)
+        if on_text is not None and (len(readings), len(wordings), decoding.samples) != (1, 1, 1):
+            raise DataError("Streaming takes one reading, one question and one sample.")
+
+        columns = [
+            answer_with_controls(
+                partial(self._say, question, decoding, on_text),
+                question,
+                readings,
+                controls,
+                max_new_tokens=decoding.max_new_tokens,
+            )
+            for question in wordings
+        ]
+        grid = [list(row) for row in zip(*columns, strict=True)]
+        single = isinstance(activations, Activations) and isinstance(questions, str)
+        return grid[0][0] if single else grid
+
+    def choose(
+        self,
+        activations: Activations | Sequence[Activations],
+        question: str,
+        choices: Sequence[str],
+        *,
+        controls: Sequence[Control] = (),
+    ) -> Answer | list[Answer]:
+        """Let the oracle choose between given answers, by their length-normalised log-probability.
+
+        Returns:
+            An `Answer` with a probability for each choice; a list of them for a list of readings.
+
+        Raises:
+            DataError: fewer than two choices, an empty one, or two that are equal.
+        """
+        if (
+            len(set(choices)) != len(choices)
+            or len(choices) < 2
+            or not all(map(str.strip, choices))
+        ):
+            raise DataError(f"A forced choice needs two or more different answers, got {choices}.")
+
+        chosen = answer_with_controls(
+            partial(self._choose, question, choices),
+            question,
+            _listed(activations),
+            controls,
+            max_new_tokens=Decoding().max_new_tokens,
+        )
+        return chosen[0] if isinstance(activations, Activations) else chosen
+
+    def sweep(
+        self,
+        activations: Activations,
+        question: str,
+        *,
+        choices: Sequence[str] | None = None,
+        controls: Sequence[Control] = (),
+        decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+    ) -> Sweep:
+        """Ask one question of every slot alone: tokens x layers."""
+        slots = [activations[slot] for slot in range(len(activations))]
+        if choices is None:
+            rows = self.ask(slots, [question], decoding=decoding, controls=controls)
+            assert isinstance(rows, list)
+            found = [row[0] for row in rows]
+        else:
+            chosen = self.choose(slots, question, choices, controls=controls)
+            assert isinstance(chosen, list)
+            found = chosen
+        return tabulate(question, activations, found)
+
+    def _asked(
+        self, examples: Sequence[Example], vectors: Sequence[Tensor], *, answered: bool
+    ) -> list[Asked]:
+        build = self._asker.template.build
+        return [
+            Asked(
+                build(
+                    example.layers,
+                    len(example.positions),
+                    example.question,
+                    example.answer if answered else None,
+                ),
+                shown,
+            )
+            for example, shown in zip(examples, vectors, strict=True)
+        ]
+
+    def _say(
+        self,
+        question: str,
+        decoding: Decoding,
+        on_text: Callable[[str], None] | None,
+        shown: Sequence[Shown],
+    ) -> list[Answer]:
+        prompts = [self._asker.show(one, question) for one in shown]
+        count = decoding.samples
+        repeated = [prompt for prompt in prompts for _ in range(count)]
+        texts = self._asker.generate(repeated, decoding, on_text)
+        return [
+            self._answer(question, texts[row * count : (row + 1) * count], one.reading)
+            for row, one in enumerate(shown)
+        ]
+
+    def _choose(
+        self, question: str, choices: Sequence[str], shown: Sequence[Shown]
+    ) -> list[Answer]:
+        tables = probabilities(self._asker, shown, question, choices)
+        return [
+            replace(
+                self._answer(question, [max(table, key=lambda choice: table[choice])], one.reading),
+                probabilities=table,
+            )
+            for table, one in zip(tables, shown, strict=True)
+        ]
+
+    def _answer(self, question: str, texts: Sequence[str], reading: Activations) -> Answer:
+        return Answer(
+            question=question,
+            text=texts[0],
+            layers=reading.layers,
+            positions=reading.positions,
+            provenance=reading.provenance,
+            samples=tuple(texts) if len(texts) > 1 else (),
+            warnings=caveats(self.card, self.note, texts[0], reading),
+        )
+
+
+def _listed(activations: Activations | Sequence[Activations]) -> list[Activations]:
+    readings = [activations] if isinstance(activations, Activations) else list(activations)
+    if not readings:
+        raise DataError("There are no activations to ask about.")
+    return readings
+
+
+def _listed_questions(questions: str | Sequence[str]) -> list[str]:
+    wordings = [questions] if isinstance(questions, str) else list(questions)
+    if not wordings or not all(wording.strip() for wording in wordings):
+        raise DataError("A question is empty. Ask something, as 'What is the secret word?'.")
+    return wordings
+
+
+def _base_of(adapter: str) -> str:
+    try:
+        base = PeftConfig.from_pretrained(adapter).base_model_name_or_path
+    except (OSError, ValueError) as error:
+        raise ModelError(f"No oracle adapter could be loaded from {adapter!r}: {error}") from error
+    if not base:
+        raise ModelError(f"The adapter {adapter!r} names no base model. Pass `model=`.")
+    return base
