@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedTokenizerBase
+
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.tasks.task import SPLITS, Split, split_of
 from activation_oracles.types import Example
@@ -32,7 +34,8 @@ class Manifest:
     command: str
     """What to run to make the same files."""
     tokenizer: str
-    """Hash of the vocabulary that the token ids belong to, or the name of the model."""
+    """Hash of the vocabulary that the token ids belong to, by `hash_tokenizer`; checked before
+    training."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Name of each file that was read, and the hash of its bytes."""
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -150,6 +153,14 @@ def read_jsonl(path: str | Path) -> list[Example]:
         DataError: the file is missing, or a line is not an example; the line's number is named.
     """
     return [_from_row(row, where) for row, where in json_lines(path)]
+
+
+def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the hash of a vocabulary and chat template, as in the provenance of activations."""
+    by_id = sorted((index, token) for token, index in tokenizer.get_vocab().items())
+    listing = "".join(f"{index} {token}\n" for index, token in by_id)
+    text = f"{listing}{tokenizer.chat_template}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def json_lines(path: str | Path) -> Iterable[tuple[dict[str, Any], str]]:

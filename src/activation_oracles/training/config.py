@@ -1,0 +1,147 @@
+"""Everything that decides a training run, with the published defaults (arXiv 2512.15674).
+
+Building a config downloads nothing and touches no disk. The docstrings are also the `--help`.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from activation_oracles.errors import ConfigError
+
+DECIDES_NOTHING = frozenset(
+    {"output", "resume", "log_every", "save_every", "evaluate_every", "evaluate_examples"}
+)
+"""Fields that may differ between a run and its continuation: they leave the weights alone."""
+
+
+class Settings(BaseModel):
+    """A frozen set of settings: an unknown name is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, one['loc'])) or type(self).__name__}: {one['msg']}"
+                for one in error.errors()
+            )
+            raise ConfigError(f"{type(self).__name__} is not possible: {problems}.") from error
+
+
+class Lora(Settings):
+    """The adapter that is trained."""
+
+    rank: int = Field(default=64, ge=1)
+    """Rank of each update."""
+    alpha: float = Field(default=128, gt=0)
+    """Updates are scaled by alpha / rank."""
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    """On the adapter's input. 0 is faster, by a third where rank is near the model's width."""
+    layers: str | tuple[str, ...] = "all-linear"
+    """Names of the layers it adapts; `all-linear` is every linear layer inside the text blocks."""
+
+
+class TrainConfig(Settings):
+    """A training run: which model, on which examples, how."""
+
+    model: str
+    """Hub id or folder of the model that is both read (adapter off) and trained as the oracle."""
+    data: tuple[str, ...] = Field(min_length=1)
+    """Folders made by `ao data build`, or .jsonl files of examples; all are trained on together."""
+    output: str
+    """Folder for the oracle, its settings, metrics and checkpoints."""
+    resume: bool = False
+    """Go on from the last checkpoint in `output`, to the same weights as an uninterrupted run."""
+
+    lora: Lora = Lora()
+    placeholder: str | None = None
+    """Text of the single token that vectors are written over; by default the published ` ?`, or
+    the first of a few others that is one token for this model."""
+    injection_block: int = Field(default=1, ge=0)
+    """Block of the oracle after which vectors are written in."""
+    strength: float = Field(default=1.0, gt=0)
+    """How strongly, in norms of what they are added to."""
+
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Peak rate. 1e-5 suits billions of parameters; models under ten million want about 1e-3."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Share of all steps over which the rate rises from 0; then it falls to 0, both in a line."""
+    batch_size: int = Field(default=16, ge=1)
+    """Examples in one optimizer step, over all processes and parts."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts in which each process runs its share of a batch: the same step in less memory."""
+    epochs: int = Field(default=1, ge=1)
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after so many steps, with the schedule fitted to them."""
+    clip_norm: float = Field(default=1.0, gt=0)
+    """Gradients longer than this are shortened to it."""
+    seed: int = Field(default=42, ge=0)
+    """Decides initial weights, the order of examples, and dropout."""
+    window: int = Field(default=20, ge=1)
+    """Batches whose texts are read together, and within which like lengths are grouped."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the base model; the adapter stays in fp32. Half-precision fp16 gradients underflow."""
+    device: str | None = None
+    """As `cpu` or `cuda:0`; a GPU where there is one, by default."""
+    attention: str = "sdpa"
+    """transformers' attention implementation."""
+    autocast: bool = False
+    """Compute the oracle's pass in bf16, also on a CPU; texts are always read in `dtype`."""
+    gradient_checkpointing: bool = False
+    """Compute blocks again in the backward pass: a third slower, far less memory."""
+
+    evaluate_every: int = Field(default=1000, ge=1)
+    """Steps between evaluations on the held-out examples; one more comes at the end."""
+    evaluate_examples: int = Field(default=100, ge=0)
+    """Held-out examples of each task in an evaluation; 0 evaluates nothing."""
+    save_every: int = Field(default=1000, ge=1)
+    """Steps between checkpoints."""
+    log_every: int = Field(default=10, ge=1)
+    """Steps between lines in metrics.jsonl."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the settings as YAML."""
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        Path(path).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "TrainConfig":
+        """Read settings from a YAML file.
+
+        Raises:
+            ConfigError: the file is missing, is not YAML, or holds settings that are not possible.
+        """
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML: {error}.") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path} holds no settings. Expected lines as `model: my-model`.")
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    def deciding(self) -> dict[str, Any]:
+        """Return the settings on which the final weights depend, flat, by dotted name."""
+        values = self.model_dump(mode="json", exclude=set(DECIDES_NOTHING))
+        nested = values.pop("lora")
+        return {**values, **{f"lora.{name}": value for name, value in nested.items()}}
+
+
+def rate_at(config: TrainConfig, step: int, num_steps: int) -> float:
+    """Return the learning rate of a step, counted from 0: up over the warm-up, then down to 0.
+
+    The published schedule to the letter, so the very first step moves nothing.
+    """
+    warmup = int(num_steps * config.warmup)
+    if step < warmup:
+        return config.learning_rate * step / warmup
+    return config.learning_rate * max(0, num_steps - step) / max(1, num_steps - warmup)

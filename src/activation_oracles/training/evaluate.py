@@ -1,0 +1,99 @@
+"""How an oracle in training does on held-out examples: loss and greedy exact answers, by task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from torch import Tensor
+
+from activation_oracles.models.target import Target
+from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.tasks.task import random_for
+from activation_oracles.types import Example
+
+LONGEST_ANSWER = 20
+"""Tokens that are generated, as published. Longer answers have a loss and no accuracy."""
+
+
+@dataclass(frozen=True)
+class HeldOutScore:
+    """One task's held-out figures."""
+
+    num_examples: int
+    loss: float
+    """Mean over examples of the mean over an example's labelled tokens, in nats."""
+    accuracy: float | None
+    """Share of greedy answers equal to the wanted one, case and final stops aside; None where no
+    answer is short enough to be generated."""
+    num_answers: int
+    """Examples that the accuracy is over."""
+
+
+def choose(examples: Sequence[Example], per_task: int, seed: int) -> list[Example]:
+    """Return at most `per_task` examples of each task, the same ones for the same seed."""
+    by_task: dict[str, list[Example]] = {}
+    for example in examples:
+        by_task.setdefault(example.task, []).append(example)
+    return [
+        example
+        for task, some in sorted(by_task.items())
+        for example in random_for(seed, "evaluate", task).sample(some, min(per_task, len(some)))
+    ]
+
+
+def evaluate(
+    oracle: Oracle, target: Target, examples: Sequence[Example], *, batch_size: int
+) -> dict[str, HeldOutScore]:
+    """Score an oracle on examples, shared out over all processes, without a trace on training.
+
+    Args:
+        oracle: the oracle; its adapter's weights and all random numbers stay untouched.
+        target: what reads the contexts.
+        examples: held-out ones, in any order.
+        batch_size: how many to run at once.
+    """
+    processes = PartialState()
+    scores = {}
+    for task in sorted({example.task for example in examples}):
+        of_task = [example for example in examples if example.task == task]
+        own = of_task[processes.process_index :: processes.num_processes]
+        sums = torch.zeros(3)
+        for start in range(0, len(own), batch_size):
+            sums += _sums(oracle, target, own[start : start + batch_size])
+        total = reduce(sums.to(oracle.model.device), reduction="sum")
+        assert isinstance(total, Tensor)
+        loss, right, answers = total.tolist()
+        scores[task] = HeldOutScore(
+            num_examples=len(of_task),
+            loss=loss / len(of_task),
+            accuracy=right / answers if answers else None,
+            num_answers=int(answers),
+        )
+    return scores
+
+
+def _sums(oracle: Oracle, target: Target, examples: Sequence[Example]) -> Tensor:
+    """Return the sum of losses, right answers, and answers short enough to be scored."""
+    vectors = target.vectors(examples)
+    short = [index for index, one in enumerate(examples) if _is_short(oracle, one.answer)]
+    right = 0
+    if short:
+        said = oracle.answer(
+            [examples[index] for index in short],
+            [vectors[index] for index in short],
+            max_new_tokens=LONGEST_ANSWER,
+        )
+        pairs = zip(said, short, strict=True)
+        right = sum(_plain(text) == _plain(examples[index].answer) for text, index in pairs)
+    return torch.tensor([sum(oracle.losses(examples, vectors)), right, len(short)])
+
+
+def _is_short(oracle: Oracle, answer: str) -> bool:
+    ids = oracle.model.tokenizer.encode(answer, add_special_tokens=False)
+    return len(ids) <= LONGEST_ANSWER
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(" .!?,;:")

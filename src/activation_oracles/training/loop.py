@@ -1,0 +1,230 @@
+"""Training an oracle, readable top to bottom: read, collate, learn, step, and now and then look.
+
+A window of batches is read at once by the bare target (adapter off), each distinct text once; then
+the oracle learns from its batches. On several processes (`accelerate launch`) each takes its share
+of every batch, and gradients are added up weighted by labelled tokens, so the step is the one that
+a single process would make; a mean of per-process means would not be.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from activation_oracles.models.load import LanguageModel
+from activation_oracles.oracle.collate import Batch
+from activation_oracles.tasks import store
+from activation_oracles.training import checkpoint
+from activation_oracles.training.config import TrainConfig, rate_at
+from activation_oracles.training.evaluate import HeldOutScore, evaluate
+from activation_oracles.training.metrics import Metrics
+from activation_oracles.training.preflight import longest, preflight
+from activation_oracles.training.prepare import Run, prepare
+from activation_oracles.training.progress import Step, bar
+from activation_oracles.training.randomness import random_numbers_kept
+
+Vectors = dict[int, Tensor]
+"""What the target read for each example, by the example's index."""
+
+
+def train(
+    config: TrainConfig,
+    *,
+    model: LanguageModel | None = None,
+    progress: Callable[[Iterator[Step]], Iterable[Step]] = bar,
+) -> Path:
+    """Train an oracle and return the folder it is saved in, for `Oracle.from_pretrained`.
+
+    Args:
+        config: the settings; they are written beside the result.
+        model: the model, where it is loaded already.
+        progress: draws the steps it passes on; by default a bar on stderr.
+
+    Raises:
+        OracleError: something in the settings, the data or the model that a user can mend.
+    """
+    with random_numbers_kept():
+        run = prepare(config, model)
+        for _ in progress(steps(run)):
+            pass
+    return run.output
+
+
+def steps(run: Run) -> Iterator[Step]:
+    """Do the training, step by step; the oracle is saved behind the last one."""
+    config, num_steps = run.config, run.num_steps
+    parameters = list(run.parameters.values())
+    optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=config.weight_decay, fused=True)
+    saved = checkpoint.latest(run.output) if config.resume else None
+    done = checkpoint.restore(saved, run.parameters, optimizer, run.identity) if saved else 0
+    scores: dict[str, HeldOutScore] = {}
+    with _checkpointing(run.oracle.model.network, wanted=config.gradient_checkpointing):
+        if done < num_steps:
+            _try_longest(run)
+        metrics = Metrics(run.output / "metrics.jsonl", done)
+        for batch, vectors in _batches(run, done):
+            rate = rate_at(config, done, num_steps)
+            loss, num_tokens = _learn(run, batch, vectors)
+            norm = _step(optimizer, parameters, rate, config.clip_norm)
+            done += 1
+            metrics.add(loss, norm, len(batch), num_tokens)
+            last = done == num_steps
+            shown = None
+            if last or 0 in (done % config.log_every, done % config.save_every):
+                shown = metrics.write(done, rate)
+            if last or done % config.evaluate_every == 0:
+                scores = _evaluate(run)
+                metrics.write_held_out(done, scores)
+            if last or done % config.save_every == 0:
+                checkpoint.save(run.output, done, run.parameters, optimizer, run.identity)
+            yield Step(done, num_steps, config.batch_size, shown)
+    _finish(run, scores or _evaluate(run))
+
+
+def _batches(run: Run, done: int) -> Iterator[tuple[list[int], Vectors]]:
+    """Yield this process's share of each batch after the first `done`, and what was read for it.
+
+    A window that was begun before a resume is read whole again: texts read in other company are
+    padded otherwise, and their vectors would differ in the last bit.
+    """
+    processes = PartialState()
+    number = 0
+    for epoch in range(run.config.epochs):
+        for window in run.windows(epoch):
+            start, number = number, number + len(window)
+            if number <= done:
+                continue
+            shares = [b[processes.process_index :: processes.num_processes] for b in window]
+            vectors = _read(run, [index for share in shares for index in share])
+            for place, share in enumerate(shares, start=start):
+                if place >= run.num_steps:
+                    return
+                if place >= done:
+                    yield share, vectors
+
+
+def _read(run: Run, indices: Sequence[int]) -> Vectors:
+    read = run.target.vectors([run.examples[index] for index in indices])
+    return dict(zip(indices, read, strict=True))
+
+
+def _learn(run: Run, indices: Sequence[int], vectors: Vectors) -> tuple[Tensor, int]:
+    """Add a batch's gradients up; return this process's share of its mean loss, and its tokens."""
+    count = run.config.accumulate
+    parts = [
+        run.oracle.collate([run.examples[i] for i in part], [vectors[i] for i in part])
+        for part in (indices[number::count] for number in range(count))
+    ]
+    num_labels = _over_processes(run, sum(part.num_labels for part in parts))
+    loss = torch.zeros((), device=run.oracle.model.device)
+    for part in parts:
+        with _loss(run, part) as mean:
+            share = mean * (part.num_labels / num_labels)
+            share.backward()
+        loss += share.detach()
+    _add_gradients(run.parameters.values())
+    return loss, sum(int(part.mask.sum()) for part in parts)
+
+
+@contextmanager
+def _loss(run: Run, part: Batch) -> Iterator[Tensor]:
+    """Yield the loss of a batch; backward belongs inside this scope, and outside autocast."""
+    device, wanted = run.oracle.model.device.type, run.config.autocast
+    with ExitStack() as scope:
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=wanted):
+            loss = scope.enter_context(run.oracle.learning(part))
+        yield loss
+
+
+def _step(
+    optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], rate: float, clip: float
+) -> Tensor:
+    """Move the weights once; return the gradient's norm before it was clipped."""
+    norm = nn.utils.clip_grad_norm_(parameters, clip)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+def _over_processes(run: Run, count: int) -> int:
+    if PartialState().num_processes == 1:
+        return count
+    total = reduce(torch.tensor(count, device=run.oracle.model.device), reduction="sum")
+    assert isinstance(total, Tensor)
+    return int(total)
+
+
+def _add_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Sum gradients over processes, all in one message: an adapter is small."""
+    if PartialState().num_processes == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    total = reduce(torch.cat([one.flatten() for one in gradients]), reduction="sum")
+    assert isinstance(total, Tensor)
+    sizes = [one.numel() for one in gradients]
+    for gradient, summed in zip(gradients, total.split(sizes), strict=True):
+        gradient.copy_(summed.view_as(gradient))
+
+
+def _try_longest(run: Run) -> None:
+    """Run the longest batch, and read as many of the longest texts, before the first step."""
+    batches = (batch for window in run.windows(0) for batch in window)
+    batch = longest(batches, run.lengths)
+    examples = sorted(run.examples, key=lambda one: len(one.context))
+    width = PartialState().num_processes
+    share = list(batch)[PartialState().process_index :: width]
+
+    def run_backward() -> None:
+        run.target.vectors(examples[-len(share) :])
+        _learn(run, share, _read(run, share))
+
+    what = (
+        f"{len(batch)} examples, the longest of about {max(run.lengths[i] for i in batch)} tokens; "
+        f"texts of up to {len(examples[-1].context)}"
+    )
+    preflight(run_backward, run.parameters.values(), what)
+
+
+@contextmanager
+def _checkpointing(network: PreTrainedModel, *, wanted: bool) -> Iterator[None]:
+    """Compute blocks again in backward passes inside the scope."""
+    if wanted:
+        network.gradient_checkpointing_enable({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        if wanted:
+            network.gradient_checkpointing_disable()
+
+
+def _evaluate(run: Run) -> dict[str, HeldOutScore]:
+    with random_numbers_kept():
+        return evaluate(run.oracle, run.target, run.held_out, batch_size=4 * run.config.batch_size)
+
+
+def _finish(run: Run, scores: dict[str, HeldOutScore]) -> None:
+    """Write the oracle with its card: settings, data and last held-out scores."""
+    training: dict[str, Any] = {
+        "config": run.config.model_dump(mode="json"),
+        "data": [
+            store.read_manifest(source) if Path(source).is_dir() else {"file": Path(source).name}
+            for source in run.config.data
+        ],
+        "steps": run.num_steps,
+    }
+    held_out = {task: asdict(score) for task, score in scores.items()}
+    run.oracle.card = run.oracle.card.model_copy(
+        update={"training": training, "scores": {"held_out": held_out}}
+    )
+    if PartialState().is_main_process:
+        run.oracle.save(run.output)
+    PartialState().wait_for_everyone()

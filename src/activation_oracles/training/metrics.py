@@ -1,0 +1,92 @@
+"""metrics.jsonl: one line of figures every few steps, none of which costs a device a wait between.
+
+Figures stay tensors until a line is written. A run that goes on from a checkpoint first drops the
+lines that came after it, so the file reads as if the run had never stopped.
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from torch import Tensor
+
+from activation_oracles.errors import ConfigError
+from activation_oracles.training.evaluate import HeldOutScore
+
+
+class Metrics:
+    """The figures of a run, gathered over some steps and written as one line."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        self._processes = PartialState()
+        if self._processes.is_main_process:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if step else []
+            kept = [line for line in lines if json.loads(line)["step"] <= step]
+            path.write_text("".join(kept), encoding="utf-8")
+        self._begin()
+
+    def add(self, loss: Tensor, norm: Tensor, num_examples: int, num_tokens: int) -> None:
+        """Take in one step: this process's share of the loss, and its examples and tokens."""
+        self._losses.append(loss)
+        self._norms.append(norm)
+        self._num_examples += num_examples
+        self._num_tokens += num_tokens
+
+    def write(self, step: int, rate: float) -> float:
+        """Write a line over the steps since the last one, and return their mean loss.
+
+        Raises:
+            ConfigError: the loss is not a finite number any more.
+        """
+        loss = float(_over_processes(torch.stack(self._losses).mean()))
+        norm = float(torch.stack(self._norms).mean())
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise ConfigError(
+                f"The loss is {loss} and its gradient {norm} in the {len(self._losses)} steps up "
+                f"to {step}. Lower `learning_rate`, or go on from an earlier checkpoint."
+            )
+        seconds = max(time.perf_counter() - self._since, 1e-9)
+        width = self._processes.num_processes
+        self._append(
+            {
+                "step": step,
+                "loss": loss,
+                "learning_rate": rate,
+                "gradient_norm": norm,
+                "examples_per_second": round(self._num_examples * width / seconds, 2),
+                "tokens_per_second": round(self._num_tokens * width / seconds, 1),
+            }
+        )
+        self._begin()
+        return loss
+
+    def write_held_out(self, step: int, scores: Mapping[str, HeldOutScore]) -> None:
+        """Write a line of held-out scores by task; the time they took counts for no step."""
+        self._append({"step": step, "held_out": {task: asdict(s) for task, s in scores.items()}})
+        self._since = time.perf_counter()
+
+    def _begin(self) -> None:
+        self._losses: list[Tensor] = []
+        self._norms: list[Tensor] = []
+        self._num_examples = 0
+        self._num_tokens = 0
+        self._since = time.perf_counter()
+
+    def _append(self, record: dict[str, Any]) -> None:
+        if self._processes.is_main_process:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+
+def _over_processes(share: Tensor) -> Tensor:
+    total = reduce(share, reduction="sum")
+    assert isinstance(total, Tensor)
+    return total

@@ -1,0 +1,195 @@
+"""Everything a run needs, made and checked before its first step: data, model, oracle, order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import set_seed
+from peft import LoraConfig
+from torch import nn
+
+from activation_oracles.errors import ConfigError, DataError, MismatchError
+from activation_oracles.models.load import LanguageModel, load
+from activation_oracles.models.target import Target
+from activation_oracles.oracle.card import Card
+from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.tasks import store
+from activation_oracles.training.config import TrainConfig
+from activation_oracles.training.evaluate import choose
+from activation_oracles.training.order import lengths_of, windows
+from activation_oracles.types import Example
+
+SETTINGS = "config.yaml"
+HALF = torch.float16
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A training run, ready for its first step."""
+
+    config: TrainConfig
+    output: Path
+    oracle: Oracle
+    target: Target
+    """What reads the texts: the same network, with no adapter."""
+    examples: Sequence[Example]
+    lengths: Sequence[int]
+    """Of each example's oracle sequence, up to a constant."""
+    held_out: Sequence[Example]
+    """What it is evaluated on."""
+    parameters: dict[str, nn.Parameter]
+    """What is trained, by name."""
+    identity: dict[str, Any]
+    """What must be equal for a run to be continued: settings, data, base weights, processes."""
+
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps in the whole run."""
+        in_all = self.config.epochs * (len(self.examples) // self.config.batch_size)
+        return min(in_all, self.config.max_steps or in_all)
+
+    def windows(self, epoch: int) -> list[list[list[int]]]:
+        """Return an epoch's batches of example indices, by window."""
+        return windows(
+            self.lengths,
+            batch_size=self.config.batch_size,
+            window=self.config.window,
+            seed=self.config.seed,
+            epoch=epoch,
+        )
+
+
+def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
+    """Load and check everything; the data and the folder before the model, as they fail faster.
+
+    Args:
+        config: the settings.
+        model: the model, where it is loaded already; it must be the one that the settings name.
+
+    Raises:
+        ConfigError: settings that do not fit together, or an output folder that is in use.
+        DataError: the data cannot be read, or are too few.
+        MismatchError: the data were made for another model.
+    """
+    processes = PartialState()
+    parts = processes.num_processes * config.accumulate
+    if config.batch_size % parts:
+        raise ConfigError(
+            f"batch_size {config.batch_size} cannot be shared out evenly over "
+            f"{processes.num_processes} processes x accumulate {config.accumulate}."
+        )
+    output = _output(config, first=processes.is_main_process)
+    examples = _read(config, "train")
+    if len(examples) < config.batch_size:
+        raise DataError(
+            f"{len(examples)} training examples do not fill one batch of {config.batch_size}."
+        )
+    held_out = choose(_read(config, "held_out"), config.evaluate_examples, config.seed)
+    if model is None:
+        device = config.device
+        if device is None and processes.num_processes > 1:
+            device = str(processes.device)
+        model = load(config.model, dtype=config.dtype, device=device, attention=config.attention)
+    _check_data(config, model, [*examples, *held_out])
+    # The same first weights on every process, then different dropout.
+    set_seed(config.seed)
+    oracle = Oracle.new(model, _card(config, model, examples), _lora(config), adapter=_free(model))
+    set_seed(config.seed + 1 + processes.process_index)
+    return Run(
+        config=config,
+        output=output,
+        oracle=oracle,
+        target=Target(model),
+        examples=examples,
+        lengths=lengths_of(examples, model.tokenizer),
+        held_out=held_out,
+        parameters=_named(model, oracle.adapter),
+        identity={
+            **config.deciding(),
+            "data": [store.fingerprint(source) for source in config.data],
+            "model": model.fingerprint,
+            "processes": processes.num_processes,
+        },
+    )
+
+
+def _output(config: TrainConfig, *, first: bool) -> Path:
+    output = Path(config.output)
+    if first:
+        if (output / SETTINGS).exists() and not config.resume:
+            raise ConfigError(
+                f"{output} holds a run already. Continue it with `resume`, or name another output."
+            )
+        output.mkdir(parents=True, exist_ok=True)
+        config.save(output / SETTINGS)
+    return output
+
+
+def _read(config: TrainConfig, split: store.Split) -> list[Example]:
+    return [example for source in config.data for example in store.read(source, split)]
+
+
+def _check_data(config: TrainConfig, model: LanguageModel, examples: Sequence[Example]) -> None:
+    """Refuse data of another model: ids would mean other words, layers other depths."""
+    if model.network.dtype == HALF:
+        raise ConfigError(
+            f"{model.name!r} is in fp16, where gradients underflow. Set dtype to bfloat16 or "
+            "float32."
+        )
+    for source in config.data:
+        if Path(source).is_dir():
+            made_with = store.read_manifest(source)["tokenizer"]
+            if made_with != model.tokenizer_hash:
+                raise MismatchError(
+                    f"{source} was made with another tokenizer ({made_with}) than that of "
+                    f"{model.name!r} ({model.tokenizer_hash}). Build it again for this model."
+                )
+    deepest = max(max(example.layers) for example in examples)
+    highest = max(max(example.context) for example in examples)
+    if (
+        deepest >= model.num_layers
+        or highest >= model.network.get_input_embeddings().num_embeddings
+    ):
+        raise MismatchError(
+            f"The data read layer {deepest} and hold token {highest}; {model.name!r} has "
+            f"{model.num_layers} layers and a smaller vocabulary, or fewer layers. Build the data "
+            "for this model."
+        )
+
+
+def _card(config: TrainConfig, model: LanguageModel, examples: Sequence[Example]) -> Card:
+    layers = tuple(sorted({example.layers for example in examples}))
+    bare = Card.for_model(
+        model,
+        placeholder=config.placeholder,
+        block=config.injection_block,
+        strength=config.strength,
+    )
+    return bare.model_copy(update={"layers": layers, "percents": ()})
+
+
+def _lora(config: TrainConfig) -> LoraConfig:
+    lora = config.lora
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
+        lora_dropout=lora.dropout,
+        target_modules=lora.layers if isinstance(lora.layers, str) else list(lora.layers),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def _free(model: LanguageModel) -> str:
+    """Return an adapter name that is free, and leaves `oracle` to whoever loads the result."""
+    taken = model.adapters.names
+    return next(name for n in range(len(taken) + 1) if (name := f"learner{n}") not in taken)
+
+
+def _named(model: LanguageModel, adapter: str) -> dict[str, nn.Parameter]:
+    """Return the adapter's parameters by their place, whatever the adapter is called."""
+    own = model.adapters.parameters(adapter)
+    return {path.replace(f".{adapter}.", "."): parameter for path, parameter in own.items()}
