@@ -11,13 +11,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
-from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
-# An int is a float to the static checker; at run time too.
-check_types = beartype(conf=BeartypeConf(is_pep484_tower=True))
-# Loads nothing yet: checks every annotated shape of the package at every call from here on.
-install_import_hook("activation_oracles", "conftest.check_types")
+ROOMS = ("types", "models", "oracle", "baselines", "tasks", "training", "evals", "dreams", "world")
+# Loads nothing yet: checks every annotated shape at every call from here on. Not in cli, which has
+# no shapes and names types that it does not load.
+install_import_hook([f"activation_oracles.{room}" for room in ROOMS], "shape_checks.check")
 torch.set_num_threads(1)
 
 LOCAL = ("127.0.0.1", "::1", "localhost")

@@ -1,0 +1,88 @@
+"""`ao ask`: one question about a text's activations, with what the controls say beside it."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from activation_oracles.cli.reading import Opened, Reading
+from activation_oracles.errors import DataError
+
+if TYPE_CHECKING:
+    from activation_oracles.types import Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Ask an oracle one question about what a model holds while it reads a text."""
+
+    reading: Annotated[Reading, tyro.conf.arg(name="")]
+    question: str
+    """What to ask about the activations."""
+    choices: tuple[str, ...] = ()
+    """Answers to choose between; without them the oracle answers freely."""
+    controls: tuple[str, ...] = ("nothing", "random")
+    """What else to ask the same of: nothing, random, base (no adapter), text (the target)."""
+    donor: str | None = None
+    """Another text (words, or @FILE) whose activations are one more control."""
+    samples: int = 1
+    """Answers to draw."""
+    temperature: float = 0.0
+    """0 is greedy; more than one sample needs more."""
+    max_new_tokens: int = 20
+    """Length at which an answer is cut."""
+    seed: int = 0
+    """Where sampling starts."""
+    json: bool = False
+    """Print everything, provenance included, as one JSON object."""
+
+    def __post_init__(self) -> None:
+        if not self.question.strip():
+            raise DataError("The question is empty. Ask something, as 'What is the secret word?'.")
+
+    def run(self) -> None:
+        """Print the answer, and below it the controls' answers; warnings go to stderr."""
+        answer = self._answer(self.reading.open(every_layer=False))
+        if self.json:
+            print(json.dumps(asdict(answer), ensure_ascii=False, indent=2))
+            return
+        for line in told(answer):
+            print(line)
+        for warning in answer.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+
+    def _answer(self, opened: Opened) -> "Answer":
+        from activation_oracles.oracle.asking import Decoding
+        from activation_oracles.types import Answer
+
+        controls = self.reading.controls(self.controls, opened, donor=self.donor)
+        oracle, activations = opened.oracle, opened.activations
+        if self.choices:
+            chosen = oracle.choose(activations, self.question, self.choices, controls=controls)
+            assert isinstance(chosen, Answer)
+            return chosen
+        decoding = Decoding(
+            max_new_tokens=self.max_new_tokens,
+            samples=self.samples,
+            temperature=self.temperature,
+            seed=self.seed,
+        )
+        said = oracle.ask(activations, self.question, decoding=decoding, controls=controls)
+        assert isinstance(said, Answer)
+        return said
+
+
+def told(answer: "Answer") -> list[str]:
+    """Return the lines that tell an answer: itself first, its controls below."""
+    width = max((len(name) for name in answer.controls), default=0)
+    beside = [f"  {name:<{width}}  {_line(control)}" for name, control in answer.controls.items()]
+    return [_line(answer), *beside]
+
+
+def _line(answer: "Answer") -> str:
+    if answer.probabilities:
+        ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
+        return ", ".join(f"{choice} {probability:.2f}" for choice, probability in ranked)
+    return " | ".join(answer.samples or (answer.text,))

@@ -1,0 +1,165 @@
+"""What `ao ask` and `ao sweep` read: which model, which text, which tokens, at which layers."""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from activation_oracles.errors import DataError
+
+if TYPE_CHECKING:
+    from activation_oracles.models.chat import Chat
+    from activation_oracles.models.positions import Selector
+    from activation_oracles.models.target import Target
+    from activation_oracles.oracle.controls import Control
+    from activation_oracles.oracle.oracle import Oracle
+    from activation_oracles.types import Activations
+
+CONTROLS = ("nothing", "random", "base", "text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A reading that was taken, and the oracle to ask about it."""
+
+    target: "Target"
+    oracle: "Oracle"
+    source: "str | Chat"
+    activations: "Activations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A text, read by a target."""
+
+    target: str
+    """Folder or hub id of the model to read."""
+    oracle: str
+    """Folder or hub id of the oracle trained for that model."""
+    adapter: str | None = None
+    """Folder or hub id of an adapter to read the target under."""
+    text: str | None = None
+    """What the target reads: plain words, or @FILE."""
+    chat: str | None = None
+    """Or a chat: a JSON list of messages with role and content, or a file that holds one."""
+    at: str = "all"
+    """Which tokens: all, -1, 3:9, 2,5, "last assistant turn", user, '"some words"' ..."""
+    layers: tuple[int, ...] = ()
+    """After which blocks, counted from 0. By default, what the oracle was trained on."""
+    dtype: str = "auto"
+    """As float32 or bfloat16; auto keeps the checkpoint's."""
+    device: str | None = None
+    """As cpu or cuda:0; the first GPU, where there is one, by default."""
+
+    def open(self, *, every_layer: bool) -> Opened:
+        """Load target and oracle and read the text; by default one trained set of layers.
+
+        Raises:
+            OracleError: something is missing, malformed, or does not belong to the rest.
+        """
+        source = self.source()
+        from transformers.utils import logging
+
+        from activation_oracles.models.target import Target
+        from activation_oracles.oracle.oracle import Oracle
+
+        if not sys.stderr.isatty():
+            logging.disable_progress_bar()
+
+        target = Target.from_pretrained(
+            self.target, adapter=self.adapter, dtype=self.dtype, device=self.device
+        )
+        oracle = Oracle.from_pretrained(self.oracle, model=target.model)
+        trained = oracle.card.layers
+        usual = oracle.card.trained_layers if every_layer else trained[len(trained) // 2]
+        activations = target.read(source, layers=self.layers or usual, positions=selector(self.at))
+        return Opened(target=target, oracle=oracle, source=source, activations=activations)
+
+    def source(self) -> "str | Chat":
+        """Return the text or chat to read.
+
+        Raises:
+            DataError: none or both were given, or a file is missing or malformed.
+        """
+        if self.text is not None and self.chat is None:
+            return words(self.text)
+        if self.chat is not None and self.text is None:
+            return messages(self.chat)
+        raise DataError("Give either --text or --chat: what the target reads.")
+
+    def controls(
+        self, names: Sequence[str], opened: Opened, *, donor: str | None = None
+    ) -> "list[Control]":
+        """Return the controls of these names, and a donor text's activations where one is given.
+
+        Raises:
+            DataError: an unknown name, or `base` where the target has no adapter.
+        """
+        from activation_oracles.models.target import Target
+        from activation_oracles.oracle.controls import AsText, Donor, Nothing, RandomDirection
+
+        layers = tuple(dict.fromkeys(opened.activations.layers))
+        found: list[Control] = []
+        for name in names:
+            if name == "nothing":
+                found.append(Nothing())
+            elif name == "random":
+                found.append(RandomDirection())
+            elif name == "text":
+                found.append(AsText(opened.target, opened.source))
+            elif name == "base" and opened.target.adapter is not None:
+                bare = Target(opened.target.model)
+                base = bare.read(opened.source, layers=layers, positions=selector(self.at))
+                found.append(Donor(base, name="base"))
+            else:
+                raise DataError(
+                    f"There is no control {name!r} here. Controls are {', '.join(CONTROLS)}; base "
+                    "needs an --adapter to leave out."
+                )
+        if donor is not None:
+            other = opened.target.read(words(donor), layers=layers, positions="all")
+            found.append(Donor(other))
+        return found
+
+
+def selector(at: str) -> "Selector":
+    """Turn `-1`, `3:9` and `2,5` into numbers; leave names and quoted words as they are."""
+    if re.fullmatch(r"-?\d+", at):
+        return int(at)
+    if re.fullmatch(r"(-?\d+)?:(-?\d+)?", at):
+        start, stop = (int(end) if end else None for end in at.split(":"))
+        return slice(start, stop)
+    if re.fullmatch(r"-?\d+(,\s*-?\d+)+", at):
+        return [int(index) for index in at.split(",")]
+    return at
+
+
+def words(setting: str) -> str:
+    """Return plain words as they are, and the content of @FILE."""
+    return _content(setting[1:]) if setting.startswith("@") else setting
+
+
+def messages(setting: str) -> "Chat":
+    """Return the messages of a chat, from JSON or from a file that holds it."""
+    written = setting if setting.lstrip().startswith("[") else _content(setting)
+    try:
+        chat = json.loads(written)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"The chat is not JSON ({error}). Expected a list of messages, as "
+            '[{"role": "user", "content": "Hello"}].'
+        ) from error
+    if not isinstance(chat, list) or not chat:
+        raise DataError("The chat has no messages; expected a JSON list of them.")
+    return chat
+
+
+def _content(name: str) -> str:
+    path = Path(name).expanduser()
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The file {name!r} cannot be read: {error}.") from error
