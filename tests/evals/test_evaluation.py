@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from activation_oracles.errors import ConfigError, DataError
-from activation_oracles.evals.evaluation import load, markdown, run, save, table
+from activation_oracles.evals.evaluation import compare, load, markdown, run, save, table
 from activation_oracles.evals.grade import exact, yes_no
 from activation_oracles.types import Example
 
@@ -106,3 +106,15 @@ def test_a_cell_cannot_break_the_table_for_people():
     rows = table(run([example("a", "b", task="x|y")], [Says("a"), *CONTROLS], exact))
     lines = markdown(rows).splitlines()
     assert {line.replace(r"\|", "").count("|") for line in lines} == {11}
+
+
+def test_a_comparison_is_made_row_by_row_against_everyone_else():
+    records = run(EXAMPLES, [Says("red"), Says("red", name="probe"), *CONTROLS], exact)
+    gains = {
+        (one.task, one.other, one.other_control): one.gain for one in compare(records, "oracle")
+    }
+    assert gains["colour", "probe", None].score == 0
+    assert gains["colour", "oracle", "nothing"].score == pytest.approx(1 / 2)
+    assert ("colour", "oracle", None) not in gains
+    with pytest.raises(DataError, match="nobody"):
+        compare(records, "nobody")

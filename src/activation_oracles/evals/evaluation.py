@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.grade import Grade
-from activation_oracles.evals.statistics import Estimate, clustered
+from activation_oracles.evals.statistics import Estimate, clustered, paired_difference
 from activation_oracles.types import Example
 
 MIN_CONTROLS = 2
@@ -67,6 +67,19 @@ class Row:
     """One over the number of different true answers in these rows."""
     majority: float
     """What always saying the most frequent true answer of these rows would score."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better one answerer did than another on the same rows of a task."""
+
+    task: str
+    who: str
+    control: str | None
+    other: str
+    other_control: str | None
+    gain: Estimate
+    """Mean difference of the two scores; an interval without 0 is more than chance."""
 
 
 def run(
@@ -124,6 +137,36 @@ def table(records: Sequence[Record], *, unit: Callable[[Example], str] = source_
     places = {task: place for place, task in enumerate(dict.fromkeys(key[0] for key in groups))}
     ordered = sorted(groups, key=lambda key: places[key[0]])
     return [_row(*key, groups[key], unit) for key in ordered]
+
+
+def compare(
+    records: Sequence[Record], who: str, *, unit: Callable[[Example], str] = source_of
+) -> list[Comparison]:
+    """Set the answerer `who` (not its controls) against every other, task by task, row by row.
+
+    Rows that one of the two was not put, or that cannot be judged, are left out.
+
+    Raises:
+        DataError: nobody of that name answered.
+    """
+    scores: dict[tuple[str, str, str | None], dict[Example, float]] = defaultdict(dict)
+    for record in records:
+        if record.score is not None:
+            key = record.example.task, record.who, record.control
+            scores[key][record.example] = record.score
+    if not any(name == who and control is None for _, name, control in scores):
+        raise DataError(f"Nobody named {who!r} answered, of {sorted({key[1] for key in scores})}.")
+    found: list[Comparison] = []
+    for (task, other, control), theirs in scores.items():
+        ours = scores.get((task, who, None), {})
+        both = [one for one in theirs if one in ours]
+        if (other, control) == (who, None) or not both:
+            continue
+        gain = paired_difference(
+            [ours[one] for one in both], [theirs[one] for one in both], [unit(one) for one in both]
+        )
+        found.append(Comparison(task, who, None, other, control, gain))
+    return found
 
 
 def markdown(rows: Sequence[Row]) -> str:

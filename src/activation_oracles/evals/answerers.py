@@ -1,0 +1,122 @@
+"""Answerers that are shown vectors: what was read, or a stand-in that must not answer as well.
+
+They are made of two functions, one that reads and one that speaks, so that this room knows neither
+models nor oracles.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from activation_oracles.types import Example
+
+Vectors = Sequence[Float[Tensor, "slot d_model"]]
+Read = Callable[[Sequence[Example]], Vectors]
+"""Returns what each example shows, as `Target.vectors` does."""
+Say = Callable[[Sequence[Example], Vectors], Sequence[str]]
+"""Returns an answer to each example that is shown these vectors, as `Oracle.answer` does."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Reads, then speaks."""
+
+    name: str
+    control: str | None
+    read: Read
+    say: Say
+
+    def answer(self, examples: Sequence[Example]) -> Sequence[str]:
+        """Return one answer an example."""
+        return self.say(examples, self.read(examples))
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """Reads each example once, however many answerers want it; vectors wait on the CPU."""
+
+    read: Read
+    _held: dict[tuple[tuple[int, ...], ...], Tensor] = field(default_factory=dict, repr=False)
+
+    def __call__(self, examples: Sequence[Example]) -> Vectors:
+        """Return what `read` would."""
+        unread = {_place(one): one for one in examples if _place(one) not in self._held}
+        if unread:
+            found = self.read(list(unread.values()))
+            self._held.update(zip(unread, (vectors.cpu() for vectors in found), strict=True))
+        return [self._held[_place(one)] for one in examples]
+
+
+@dataclass(frozen=True)
+class RandomDirections:
+    """Random directions, each as long as the vector it stands in for; others for every example."""
+
+    read: Read
+    seed: int = 0
+
+    def __call__(self, examples: Sequence[Example]) -> Vectors:
+        """Return random vectors of the right number and lengths."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return [_redirected(vectors, generator) for vectors in self.read(examples)]
+
+
+@dataclass(frozen=True)
+class Donors:
+    """Another text's activations, of the same task and layers: what any text of the kind gives.
+
+    The other text is drawn regardless of its answer, so the score is what answers agree by chance,
+    not zero. Where it shows fewer vectors than needed they are repeated, where more the last are
+    taken.
+    """
+
+    read: Read
+    seed: int = 0
+
+    def __call__(self, examples: Sequence[Example]) -> Vectors:
+        """Return another example's vectors for each; its own where there is no other text."""
+        random = Random(self.seed)
+        pools: defaultdict[tuple[str, tuple[int, ...]], list[int]] = defaultdict(list)
+        for index, one in enumerate(examples):
+            pools[one.task, one.layers].append(index)
+        read = self.read(examples)
+        return [
+            _fitted(read[_other(one, pools[one.task, one.layers], examples, random)], one)
+            for one in examples
+        ]
+
+
+def _place(example: Example) -> tuple[tuple[int, ...], ...]:
+    return example.context, example.positions, example.layers
+
+
+def _redirected(
+    vectors: Float[Tensor, "slot d_model"], generator: torch.Generator
+) -> Float[Tensor, "slot d_model"]:
+    noise = torch.randn(vectors.shape, generator=generator)
+    lengths = vectors.float().norm(dim=-1, keepdim=True).cpu()
+    return (noise / noise.norm(dim=-1, keepdim=True) * lengths).to(vectors)
+
+
+def _other(one: Example, pool: Sequence[int], examples: Sequence[Example], random: Random) -> int:
+    """Return the index of a random example of another text."""
+    start = random.randrange(len(pool))
+    for place in range(len(pool)):
+        index = pool[(start + place) % len(pool)]
+        if examples[index].source != one.source and examples[index].context != one.context:
+            return index
+    return pool[start]
+
+
+def _fitted(
+    vectors: Float[Tensor, "given d_model"], example: Example
+) -> Float[Tensor, "slot d_model"]:
+    """Return as many vectors a layer as the example shows."""
+    by_layer = vectors.unflatten(0, (len(example.layers), -1))
+    given, wanted = by_layer.shape[1], len(example.positions)
+    places = [max(0, given - wanted) + slot % given for slot in range(wanted)]
+    return by_layer[:, places].flatten(0, 1)
