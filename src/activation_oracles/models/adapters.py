@@ -6,15 +6,16 @@ oracle reads as the bare target; a scope puts back what was active before it.
 
 import hashlib
 import json
-import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from peft import LoraConfig, PeftConfig, PeftModel
+from peft.tuners.tuners_utils import BaseTuner
 from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -22,8 +23,6 @@ from transformers.pytorch_utils import Conv1D
 
 from activation_oracles.errors import MismatchError, ModelError
 from activation_oracles.models.blocks import PROBE_LENGTH, DecoderBlocks
-
-logger = logging.getLogger(__name__)
 
 
 class Adapters:
@@ -120,7 +119,7 @@ class Adapters:
         }
 
     @contextmanager
-    def using(self, name: str | None) -> Iterator[None]:
+    def using(self, name: str | None) -> Generator[None]:
         """Run the network under one adapter, or none, inside the scope; without gradients to it."""
         before = self._active
         self._switch(name)
@@ -130,7 +129,7 @@ class Adapters:
             self._switch(before)
 
     @contextmanager
-    def training(self, name: str) -> Iterator[None]:
+    def training(self, name: str) -> Generator[None]:
         """As `using`, with the network in training mode and gradients to this adapter alone."""
         before, was_training = self._active, self._network.training
         self._switch(name, trainable=True)
@@ -145,14 +144,14 @@ class Adapters:
         if name is not None:
             self._check_known(name)
         if self._peft is not None:
-            tuner = self._peft.base_model
+            tuner = _tuner(self._peft)
             if name is None:
                 tuner.disable_adapter_layers()
             else:
                 tuner.set_adapter(name, inference_mode=not trainable)
                 tuner.enable_adapter_layers()
                 for parameter in self.parameters(name).values():
-                    parameter.requires_grad_(requires_grad=trainable)
+                    parameter.requires_grad = trainable
         self._active = name
         self._hashes = {
             key: "" if trainable and key == name else h for key, h in self._hashes.items()
@@ -168,9 +167,9 @@ class Adapters:
                 self._peft.add_adapter(name, config)
         self._network.eval()
         for parameter in self._network.parameters():
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad = False
         self._active = None
-        self._peft.base_model.disable_adapter_layers()
+        _tuner(self._peft).disable_adapter_layers()
 
     def _fill(self, source: str, name: str, weights: dict[str, Tensor]) -> None:
         result = set_peft_model_state_dict(self._peft, weights, adapter_name=name)
@@ -225,7 +224,7 @@ class Adapters:
         if self._peft is None or name not in self._peft.peft_config:
             return
         self._peft.delete_adapter(name)
-        self._peft.base_model.disable_adapter_layers()
+        _tuner(self._peft).disable_adapter_layers()
 
     def _check_known(self, name: str) -> None:
         if name not in self._hashes:
@@ -234,6 +233,10 @@ class Adapters:
     def _check_free(self, name: str) -> None:
         if name in self._hashes:
             raise ModelError(f"An adapter {name!r} is already loaded. Give another `name=`.")
+
+
+def _tuner(peft: PeftModel) -> BaseTuner:
+    return cast("BaseTuner", peft.base_model)
 
 
 def _hash(parameters: dict[str, nn.Parameter]) -> str:

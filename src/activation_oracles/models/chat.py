@@ -136,7 +136,7 @@ def _tokenize(
 
 
 def _pieces(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> tuple[str, ...]:
-    return tuple(tokenizer.decode([token]) for token in ids)
+    return tuple(str(tokenizer.decode([token])) for token in ids)
 
 
 def _marker(number: int) -> str:

@@ -5,7 +5,8 @@ is switched in `Adapters` alone.
 """
 
 import hashlib
-import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,18 +14,20 @@ from typing import Any, TypedDict, Unpack
 
 import torch
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from jaxtyping import Bool, Int
+from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.generation.streamers import BaseStreamer
 
 from activation_oracles.errors import ConfigError, ModelError
 from activation_oracles.models.adapters import Adapters
 from activation_oracles.models.blocks import DecoderBlocks, decoder_blocks
-
-logger = logging.getLogger(__name__)
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 SAMPLED_WEIGHTS = 1024
@@ -46,7 +49,7 @@ class LanguageModel:
     def __post_init__(self) -> None:
         self._base = list(self.network.named_parameters())
         for _, parameter in self._base:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad = False
         self.adapters = Adapters(self.network, self.blocks)
         self.using = self.adapters.using
         self.training = self.adapters.training
@@ -97,6 +100,48 @@ class LanguageModel:
         digest.update(str(self.tokenizer.chat_template).encode())
         return digest.hexdigest()
 
+    def generate(
+        self,
+        ids: Int[Tensor, "batch pos"],
+        mask: Int[Tensor, "batch pos"] | Bool[Tensor, "batch pos"],
+        settings: GenerationConfig,
+        streamer: BaseStreamer | None = None,
+    ) -> Int[Tensor, "batch new"]:
+        """Return the ids that follow left-padded prompts, under whatever adapter is active."""
+        network: Any = self.network
+        with torch.no_grad():
+            output = network.generate(
+                input_ids=ids.to(self.device),
+                attention_mask=mask.long().to(self.device),
+                generation_config=settings,
+                streamer=streamer,
+            )
+        return output[:, ids.shape[1] :]
+
+    @contextmanager
+    def seeded(self, seed: int) -> Generator[None]:
+        """Draw from `seed` inside the scope; the random state outside is left as it was."""
+        devices = [self.device.index or 0] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
+
+    def decoding(self, max_new_tokens: int, temperature: float = 0.0) -> GenerationConfig:
+        """Return decoding settings that owe nothing to the checkpoint's own sampling defaults."""
+        default = self.network.generation_config
+        ends = default.eos_token_id if default else None
+        stops = set(ends if isinstance(ends, list) else [] if ends is None else [ends])
+        if isinstance(self.tokenizer.eos_token_id, int):
+            stops.add(self.tokenizer.eos_token_id)
+        sampling = {"temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
+        return GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            do_sample=temperature > 0,
+            eos_token_id=sorted(stops) or None,
+            pad_token_id=self.pad_id,
+            **sampling,
+        )
+
     def adapter_parameters(self, name: str) -> list[torch.nn.Parameter]:
         """Return an adapter's parameters, in a fixed order."""
         return list(self.adapters.parameters(name).values())
@@ -109,8 +154,8 @@ class How(TypedDict, total=False):
     """`auto` (the default) keeps the dtype of the checkpoint; or float32, bfloat16, float16."""
     device: str | None
     """As `cpu` or `cuda:0`; by default the first GPU, where there is one."""
-    attention: str
-    """transformers' attention implementation, `sdpa` by default: others differ slightly."""
+    attention: str | None
+    """transformers' attention implementation; by default the architecture's own, mostly `sdpa`."""
     revision: str | None
     """A commit or tag on the hub."""
     trust_remote_code: bool
@@ -141,10 +186,10 @@ def load(name: str, **how: Unpack[How]) -> LanguageModel:
     _check_folder(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **hub)
-        network, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
             dtype=dtype,
-            attn_implementation=how.get("attention", "sdpa"),
+            attn_implementation=how.get("attention"),
             output_loading_info=True,
             **hub,
         )
@@ -152,6 +197,7 @@ def load(name: str, **how: Unpack[How]) -> LanguageModel:
         raise ModelError(
             f"No causal language model could be loaded from {name!r}: {error}"
         ) from error
+    network, report = loaded
     _check_complete(name, report)
     network.to(place).eval()
     return LanguageModel(

@@ -4,7 +4,7 @@ The pass stops inside the deepest block asked for: the blocks above it, the fina
 logits are never computed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -22,7 +22,7 @@ class _DeepestReached(Exception):  # noqa: N818 - control flow, not an error
 
 
 @contextmanager
-def recording(blocks: DecoderBlocks, layers: Sequence[int]) -> Iterator[Streams]:
+def recording(blocks: DecoderBlocks, layers: Sequence[int]) -> Generator[Streams]:
     """Record the stream after each of `layers` in the forward passes inside the scope.
 
     The pass that fills the deepest layer ends there: run it inside the scope, last, as the
@@ -89,7 +89,7 @@ def read(
 @contextmanager
 def logits_only_at(
     network: PreTrainedModel, rows: Int[Tensor, " label"], columns: Int[Tensor, " label"]
-) -> Iterator[None]:
+) -> Generator[None]:
     """Make forward passes inside the scope return logits `[1, label, vocabulary]` at these places.
 
     Only the output layer's input is cut, so what a model does to its logits afterwards (scaling,

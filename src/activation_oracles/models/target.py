@@ -7,7 +7,6 @@ from typing import Unpack, overload
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import GenerationConfig
 
 from activation_oracles.errors import DataError
 from activation_oracles.models.chat import Chat, Text, encode_chat, encode_text
@@ -55,7 +54,7 @@ class Target:
             fingerprint=model.fingerprint,
             adapter=model.adapters.identity(self.adapter) if self.adapter else None,
             dtype=str(model.network.dtype).removeprefix("torch."),
-            attention=str(model.network.config._attn_implementation),
+            attention=str(model.network.config._attn_implementation),  # pyright: ignore[reportPrivateUsage]
             tokenizer=model.tokenizer_hash,
         )
 
@@ -72,7 +71,7 @@ class Target:
         return self.text(source).token_ids
 
     @overload
-    def read(
+    def read(  # pyright: ignore[reportOverlappingOverload] - a str is a sequence of str
         self,
         source: str | Chat,
         *,
@@ -164,15 +163,9 @@ class Target:
         for row, tokens in enumerate(ids):
             padded[row, width - len(tokens) :] = torch.tensor(tokens)
             mask[row, width - len(tokens) :] = 1
-        with model.using(self.adapter), torch.no_grad(), torch.random.fork_rng():
-            torch.manual_seed(seed)
-            output = model.network.generate(
-                input_ids=padded.to(model.device),
-                attention_mask=mask.to(model.device),
-                generation_config=decoding(model, max_new_tokens, temperature),
-            )
-        assert isinstance(output, Tensor)
-        return model.tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
+        with model.using(self.adapter), model.seeded(seed):
+            new = model.generate(padded, mask, model.decoding(max_new_tokens, temperature))
+        return model.tokenizer.batch_decode(new, skip_special_tokens=True)
 
     def _gather(self, places: Sequence[_Place]) -> list[Float[Tensor, "_ d_model"]]:
         """Run every distinct context once, by length, and cut out what each place wants."""
@@ -224,22 +217,6 @@ class Difference:
         """Read both on the same text and subtract."""
         after = self.after.read(source, layers=layers, positions=positions)
         return after - self.before.read(source, layers=layers, positions=positions)
-
-
-def decoding(model: LanguageModel, max_new_tokens: int, temperature: float) -> GenerationConfig:
-    """Return decoding settings that owe nothing to the checkpoint's own sampling defaults."""
-    ends = model.network.generation_config.eos_token_id if model.network.generation_config else None
-    listed = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    own = model.tokenizer.eos_token_id
-    stops = sorted({*listed, own} if isinstance(own, int) else set(listed))
-    sampling = {"temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
-    return GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=temperature > 0,
-        eos_token_id=stops or None,
-        pad_token_id=model.pad_id,
-        **sampling,
-    )
 
 
 def _is_chat(source: object) -> bool:

@@ -7,7 +7,7 @@ was missed or written twice in one pass is an error, never a quietly weaker answ
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from activation_oracles.errors import ConfigError, MismatchError
+from activation_oracles.errors import MismatchError
 from activation_oracles.models.blocks import DecoderBlocks, residual, with_residual
 
 Mode = Literal["add", "replace"]
@@ -60,15 +60,13 @@ def norm_matched(
     not to change how loudly (arXiv 2512.15674, A.5). Norms are taken in fp32: large entries of a
     half-precision stream overflow when squared.
     """
-    if mode not in ("add", "replace"):
-        raise ConfigError(f"Injection mode is 'add' or 'replace', got {mode!r}.")
     volume = stream.detach().float().norm(dim=-1, keepdim=True) * strength
     written = (volume * nn.functional.normalize(vectors.float(), dim=-1)).to(stream.dtype)
     return stream + written if mode == "add" else written
 
 
 @contextmanager
-def injecting(blocks: DecoderBlocks, block: int, writing: Writing) -> Iterator[None]:
+def injecting(blocks: DecoderBlocks, block: int, writing: Writing) -> Generator[None]:
     """Write into the output of `block` in every forward pass inside the scope.
 
     A pass starts at column 0 and may go on in further forwards over a cache. Keep the scope open
@@ -96,7 +94,7 @@ def injecting(blocks: DecoderBlocks, block: int, writing: Writing) -> Iterator[N
 @contextmanager
 def steering(
     blocks: DecoderBlocks, block: int, vector: Float[Tensor, " d_model"], *, strength: float
-) -> Iterator[None]:
+) -> Generator[None]:
     """Add `strength * vector` to the output of `block` at every position inside the scope."""
     blocks.check_layers([block])
     handle = blocks.stack[block].register_forward_hook(

@@ -1,6 +1,6 @@
 """Prompts through the oracle: greedy text, samples, and the probability of given answers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,6 @@ from transformers.generation.streamers import TextStreamer
 from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.models.read import logits_only_at
-from activation_oracles.models.target import decoding
 from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import IGNORED, Batch, collate
@@ -107,7 +106,7 @@ class Asker:
         return Asked(prompt, reading.vectors.detach() if shown.written else None)
 
     @contextmanager
-    def injecting(self, batch: Batch) -> Iterator[None]:
+    def injecting(self, batch: Batch) -> Generator[None]:
         """Write a batch's vectors in the forward passes inside the scope."""
         if batch.rows.numel() == 0:
             yield
@@ -138,12 +137,7 @@ class Asker:
         """Return one answer a prompt, in order; long and short ones run apart."""
         order = sorted(range(len(asked)), key=lambda i: asked[i].prompt.answer_start)
         texts: dict[int, str] = {}
-        with (
-            self.model.using(self.adapter),
-            torch.no_grad(),
-            torch.random.fork_rng(devices=_devices(self.model)),
-        ):
-            torch.manual_seed(how.seed)
+        with self.model.using(self.adapter), self.model.seeded(how.seed):
             for start in range(0, len(order), ROWS_PER_BATCH):
                 rows = order[start : start + ROWS_PER_BATCH]
                 answers = self._generate_batch([asked[row] for row in rows], how, on_text)
@@ -169,22 +163,14 @@ class Asker:
         self, asked: Sequence[Asked], how: Decoding, on_text: Callable[[str], None] | None
     ) -> list[str]:
         batch = self.batch(asked, whole=False)
-        device = self.model.device
         streamer = None if on_text is None else _Streamer(self.model, on_text)
         with self.injecting(batch):
-            output = self.model.network.generate(
-                input_ids=batch.ids.to(device),
-                attention_mask=batch.mask.long().to(device),
-                generation_config=self._settings(how),
-                streamer=streamer,
-            )
-        assert isinstance(output, Tensor)
-        new = output[:, batch.ids.shape[1] :]
+            new = self.model.generate(batch.ids, batch.mask, self._settings(how), streamer)
         texts = self.model.tokenizer.batch_decode(new, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
     def _settings(self, how: Decoding) -> GenerationConfig:
-        settings = decoding(self.model, how.max_new_tokens, how.temperature)
+        settings = self.model.decoding(how.max_new_tokens, how.temperature)
         settings.eos_token_id = sorted({*(settings.eos_token_id or ()), *self.template.stop_ids})
         return settings
 
@@ -199,7 +185,3 @@ class _Streamer(TextStreamer):
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: FBT001, FBT002
         if text:
             self._on_text(text)
-
-
-def _devices(model: LanguageModel) -> list[int]:
-    return [model.device.index or 0] if model.device.type == "cuda" else []

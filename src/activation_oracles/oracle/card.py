@@ -20,37 +20,55 @@ from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, Template, choose_
 
 FILE_NAME = "ao_config.json"
 SCHEMA_VERSION = 2
+ON_DISK = {
+    "model": "model_name",
+    "layers": "act_layer_combinations",
+    "percents": "layer_combinations",
+    "placeholder": "special_token",
+    "prefix": "prefix_template",
+    "block": "hook_onto_layer",
+    "strength": "steering_coefficient",
+    "mode": "injection_mode",
+    "width": "d_model",
+    "fingerprint": "base_fingerprint",
+}
+"""Fields whose name in the file is not theirs here; all but the last three are schema v1's."""
 PUBLISHED_PERCENTS = (25, 50, 75)
 
 
 class Card(BaseModel):
     """The contract between an oracle's training and everyone who asks it."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        populate_by_name=True,
+        alias_generator=lambda name: ON_DISK.get(name, name),
+    )
 
     schema_version: int = SCHEMA_VERSION
     """1 for the public schema, 2 for its superset written here."""
-    model: str = Field(alias="model_name")
+    model: str
     """Hub id or folder of the base model."""
-    layers: tuple[tuple[int, ...], ...] = Field(alias="act_layer_combinations")
+    layers: tuple[tuple[int, ...], ...]
     """The layer sets trained on: `((9,), (18,))` is two single layers, `((9, 18),)` one pair."""
-    percents: tuple[tuple[float, ...], ...] = Field(default=(), alias="layer_combinations")
+    percents: tuple[tuple[float, ...], ...] = ()
     """The same as percentages of the depth, where they were given so."""
-    placeholder: str = Field(default=" ?", alias="special_token")
+    placeholder: str = " ?"
     """Text of the single token that is written over."""
-    prefix: str = Field(default=PUBLISHED_PREFIX, alias="prefix_template")
+    prefix: str = PUBLISHED_PREFIX
     """The header of the prompt, in the notation of schema v1."""
-    block: int = Field(default=1, alias="hook_onto_layer", ge=0)
+    block: int = Field(default=1, ge=0)
     """After which block of the oracle the vectors are written."""
-    strength: float = Field(default=1.0, alias="steering_coefficient", gt=0)
+    strength: float = Field(default=1.0, gt=0)
     """s in h + s |h| v/|v|."""
-    mode: Literal["add", "replace"] = Field(default="add", alias="injection_mode")
+    mode: Literal["add", "replace"] = "add"
     """Add to the stream or replace it."""
     num_layers: int | None = None
     """Decoder blocks of the base model; None in cards of schema v1."""
-    width: int | None = Field(default=None, alias="d_model")
+    width: int | None = None
     """Width of its residual stream."""
-    fingerprint: str | None = Field(default=None, alias="base_fingerprint")
+    fingerprint: str | None = None
     """Hash of its weights, as in the provenance of activations."""
     tokenizer_hash: str | None = None
     """Hash of its vocabulary and chat template."""

@@ -1,6 +1,6 @@
 """The oracle: a language model under its own adapter, asked about activations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -91,7 +91,7 @@ class Oracle:
         return self._asker.batch(self._asked(examples, vectors, answered=True), whole=True)
 
     @contextmanager
-    def learning(self, batch: Batch) -> Iterator[Float[Tensor, ""]]:
+    def learning(self, batch: Batch) -> Generator[Float[Tensor, ""]]:
         """Yield the mean loss over labelled tokens; call `backward()` inside the scope.
 
         The vectors stay written until the scope ends, because gradient checkpointing runs blocks
