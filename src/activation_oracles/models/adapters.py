@@ -30,7 +30,8 @@ class Adapters:
 
     def __init__(self, network: PreTrainedModel, blocks: DecoderBlocks) -> None:
         self._network = network
-        self._blocks = blocks
+        # Taken before any adapter wraps these layers, or a second one would be told other names.
+        self._linear, self._transposed = _linear_layers(network, blocks)
         self._peft: PeftModel | None = None
         self._active: str | None = None
         self._hashes: dict[str, str] = {}
@@ -56,7 +57,8 @@ class Adapters:
         """Add a fresh adapter; `all-linear` means the linear layers inside the decoder blocks."""
         self._check_free(name)
         if config.target_modules == "all-linear":
-            config.target_modules = self._linear_layers()
+            config.target_modules = self._linear
+            config.fan_in_fan_out = self._transposed
         self._insert(config, name)
         self._hashes[name] = ""
         return name
@@ -206,19 +208,6 @@ class Adapters:
                 "did not land in the layers that this model runs."
             )
 
-    def _linear_layers(self) -> list[str]:
-        """Name the linear layers inside the blocks, by last part where that is unambiguous."""
-        prefix = f"{self._blocks.path}."
-        linear = [
-            path
-            for path, module in self._network.named_modules()
-            if isinstance(module, nn.Linear | Conv1D)
-        ]
-        inside = [path for path in linear if path.startswith(prefix)]
-        outside = {path.rpartition(".")[2] for path in linear if not path.startswith(prefix)}
-        leaves = {path.rpartition(".")[2] for path in inside}
-        return sorted(inside if leaves & outside else leaves)
-
     def _remove(self, name: str) -> None:
         self._hashes.pop(name, None)
         if self._peft is None or name not in self._peft.peft_config:
@@ -233,6 +222,24 @@ class Adapters:
     def _check_free(self, name: str) -> None:
         if name in self._hashes:
             raise ModelError(f"An adapter {name!r} is already loaded. Give another `name=`.")
+
+
+def _linear_layers(network: PreTrainedModel, blocks: DecoderBlocks) -> tuple[list[str], bool]:
+    """Name the linear layers inside the blocks, by last part where that is unambiguous.
+
+    Also say whether their weights are stored transposed, as GPT-2 has them.
+    """
+    prefix = f"{blocks.path}."
+    linear = {
+        path: module
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Linear | Conv1D)
+    }
+    inside = [path for path in linear if path.startswith(prefix)]
+    outside = {path.rpartition(".")[2] for path in linear if not path.startswith(prefix)}
+    leaves = {path.rpartition(".")[2] for path in inside}
+    names = sorted(inside if leaves & outside else leaves)
+    return names, any(isinstance(linear[path], Conv1D) for path in inside)
 
 
 def _tuner(peft: PeftModel) -> BaseTuner:
