@@ -58,9 +58,8 @@ def test_a_scope_puts_back_what_was_active_even_when_it_fails(model):
     for name in ("first", "second"):
         model.new_adapter(lora(), name=name)
     with model.using("first"):
-        with pytest.raises(ValueError, match="mine"), model.using("second"):
-            assert model.adapters.active == "second"
-            raise ValueError("mine")
+        with pytest.raises(ValueError, match="second"), model.using("second"):
+            raise ValueError(model.adapters.active)
         assert model.adapters.active == "first"
         with model.using(None):
             assert model.adapters.active is None
@@ -127,9 +126,9 @@ def test_a_refused_adapter_leaves_room_for_the_right_one(model, saved, tmp_path,
     model.save_adapter("fresh", tmp_path / "fresh")
     other = load(str(tiny_model), dtype="float32", device="cpu")
     with pytest.raises(MismatchError):
-        other.add_adapter(str(tmp_path / "fresh"), name="a")
-    other.add_adapter(str(saved), name="a")
-    assert torch.equal(vectors(other, "a"), vectors(model, "secret"))
+        other.add_adapter(str(tmp_path / "fresh"), name="again")
+    other.add_adapter(str(saved), name="again")
+    assert torch.equal(vectors(other, "again"), vectors(model, "secret"))
 
 
 def test_missing_folders_taken_names_and_unknown_names_are_refused(model, saved, tmp_path):

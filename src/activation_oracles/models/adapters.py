@@ -34,6 +34,7 @@ class Adapters:
         self._linear, self._transposed = _linear_layers(network, blocks)
         self._peft: PeftModel | None = None
         self._active: str | None = None
+        self._trainable = False
         self._hashes: dict[str, str] = {}
 
     @property
@@ -123,28 +124,31 @@ class Adapters:
     @contextmanager
     def using(self, name: str | None) -> Generator[None]:
         """Run the network under one adapter, or none, inside the scope; without gradients to it."""
-        before = self._active
+        before, was_trainable = self._active, self._trainable
         self._switch(name)
         try:
             yield
         finally:
-            self._switch(before)
+            self._switch(before, trainable=was_trainable)
 
     @contextmanager
     def training(self, name: str) -> Generator[None]:
         """As `using`, with the network in training mode and gradients to this adapter alone."""
-        before, was_training = self._active, self._network.training
+        before, was_trainable = self._active, self._trainable
+        was_training = self._network.training
         self._switch(name, trainable=True)
         self._network.train()
         try:
             yield
         finally:
             self._network.train(was_training)
-            self._switch(before)
+            self._switch(before, trainable=was_trainable)
 
     def _switch(self, name: str | None, *, trainable: bool = False) -> None:
         if name is not None:
             self._check_known(name)
+        if (name, trainable) == (self._active, self._trainable):
+            return
         if self._peft is not None:
             tuner = _tuner(self._peft)
             if name is None:
@@ -154,10 +158,9 @@ class Adapters:
                 tuner.enable_adapter_layers()
                 for parameter in self.parameters(name).values():
                     parameter.requires_grad = trainable
-        self._active = name
-        self._hashes = {
-            key: "" if trainable and key == name else h for key, h in self._hashes.items()
-        }
+        if trainable and name is not None:
+            self._hashes[name] = ""
+        self._active, self._trainable = name, trainable
 
     def _insert(self, config: PeftConfig, name: str) -> None:
         with warnings.catch_warnings():
@@ -170,7 +173,7 @@ class Adapters:
         self._network.eval()
         for parameter in self._network.parameters():
             parameter.requires_grad = False
-        self._active = None
+        self._active, self._trainable = None, False
         _tuner(self._peft).disable_adapter_layers()
 
     def _fill(self, source: str, name: str, weights: dict[str, Tensor]) -> None:
