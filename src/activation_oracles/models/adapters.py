@@ -163,6 +163,7 @@ class Adapters:
         self._active, self._trainable = name, trainable
 
     def _insert(self, config: PeftConfig, name: str) -> None:
+        was_training = self._network.training
         with warnings.catch_warnings():
             # peft 0.21 asks transformers 5.23 for a property by its old name.
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
@@ -170,11 +171,13 @@ class Adapters:
                 self._peft = PeftModel(self._network, config, adapter_name=name)
             else:
                 self._peft.add_adapter(name, config)
-        self._network.eval()
+        self._network.train(was_training)
         for parameter in self._network.parameters():
             parameter.requires_grad = False
+        before, was_trainable = self._active, self._trainable
         self._active, self._trainable = None, False
         _tuner(self._peft).disable_adapter_layers()
+        self._switch(before, trainable=was_trainable)
 
     def _fill(self, source: str, name: str, weights: dict[str, Tensor]) -> None:
         result = set_peft_model_state_dict(self._peft, weights, adapter_name=name)
