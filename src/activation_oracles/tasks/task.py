@@ -8,7 +8,7 @@ import hashlib
 import random
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.types import Example
@@ -17,6 +17,7 @@ Split = Literal["train", "held_out"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
+@runtime_checkable
 class Task(Protocol):
     """Anything that turns a source into examples: the same examples for the same seed."""
 

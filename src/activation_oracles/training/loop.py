@@ -24,6 +24,7 @@ from activation_oracles.tasks import store
 from activation_oracles.training import checkpoint
 from activation_oracles.training.config import TrainConfig, rate_at
 from activation_oracles.training.evaluate import HeldOutScore, evaluate
+from activation_oracles.training.merging import merging
 from activation_oracles.training.metrics import Metrics
 from activation_oracles.training.preflight import longest, preflight
 from activation_oracles.training.prepare import Run, prepare
@@ -65,7 +66,11 @@ def steps(run: Run) -> Iterator[Step]:
     saved = checkpoint.latest(run.output) if config.resume else None
     done = checkpoint.restore(saved, run.parameters, optimizer, run.identity) if saved else 0
     scores: dict[str, HeldOutScore] = {}
-    with _checkpointing(run.oracle.model.network, wanted=config.gradient_checkpointing):
+    network = run.oracle.model.network
+    with (
+        _checkpointing(network, wanted=config.gradient_checkpointing),
+        merging(network, run.oracle.adapter),
+    ):
         if done < num_steps:
             _try_longest(run)
         metrics = Metrics(run.output / "metrics.jsonl", done)
@@ -111,8 +116,17 @@ def _batches(run: Run, done: int) -> Iterator[tuple[list[int], Vectors]]:
 
 
 def _read(run: Run, indices: Sequence[int]) -> Vectors:
-    read = run.target.vectors([run.examples[index] for index in indices])
-    return dict(zip(indices, read, strict=True))
+    """Read what examples show; texts of one depth together, as a pass runs to the deepest layer."""
+    depths: dict[tuple[int, ...], int] = {}
+    for index in indices:
+        example = run.examples[index]
+        depths[example.context] = max(depths.get(example.context, 0), *example.layers)
+    vectors: Vectors = {}
+    for depth in sorted(set(depths.values())):
+        group = [index for index in indices if depths[run.examples[index].context] == depth]
+        read = run.target.vectors([run.examples[index] for index in group])
+        vectors.update(zip(group, read, strict=True))
+    return vectors
 
 
 def _learn(run: Run, indices: Sequence[int], vectors: Vectors) -> tuple[Tensor, int]:

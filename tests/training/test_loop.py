@@ -1,0 +1,220 @@
+"""A run is its settings and its data: however it is cut up, it ends in the same weights."""
+
+import json
+import logging
+import random
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from activation_oracles.errors import ConfigError, DataError, MismatchError
+from activation_oracles.models.load import load
+from activation_oracles.models.target import Target
+from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.tasks import store
+from activation_oracles.training import checkpoint
+from activation_oracles.training.config import Lora, TrainConfig
+from activation_oracles.training.loop import steps, train
+from activation_oracles.training.prepare import prepare
+
+NUM_STEPS = 12
+
+
+class Killed(RuntimeError):
+    """The machine went away."""
+
+
+def quiet(found):
+    return found
+
+
+def killed_after(step):
+    """Return a progress that kills the run after a step."""
+
+    def watch(found):
+        for one in found:
+            yield one
+            if one.done == step:
+                raise Killed
+
+    return watch
+
+
+def weights(folder):
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def changed(config, **fields) -> TrainConfig:
+    return config.model_copy(update=fields)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tiny_model, data, tmp_path_factory, request):
+    return {}
+
+
+@pytest.mark.parametrize("kills", [(1,), (3,), (4,), (6,), (11,), (2, 5, 8)])
+def test_a_run_killed_at_any_step_and_resumed_ends_in_the_same_weights(
+    config, kills, tmp_path, uninterrupted
+):
+    if not uninterrupted:
+        whole = train(changed(config, output=str(tmp_path / "whole")), progress=quiet)
+        uninterrupted.update(weights(whole))
+    for number, kill in enumerate(kills):
+        torch.manual_seed(number)  # whatever the next process starts with
+        with pytest.raises(Killed):
+            train(changed(config, resume=number > 0), progress=killed_after(kill))
+    resumed = train(changed(config, resume=True), progress=quiet)
+    assert weights(resumed).keys() == uninterrupted.keys()
+    for name, weight in weights(resumed).items():
+        assert torch.equal(weight, uninterrupted[name]), name
+    lines = [json.loads(line) for line in (resumed / "metrics.jsonl").read_text().splitlines()]
+    logged = [line["step"] for line in lines if "loss" in line]
+    assert logged == [2, 3, 4, 6, 8, 9, 10, 12]
+
+
+def test_a_run_killed_while_it_saves_keeps_the_checkpoint_before(config, monkeypatch):
+    def write_half(tensors, path):
+        path.write_bytes(b"half a fi")
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+
+        def watch(found):
+            for one in found:
+                yield one
+                if one.done == 4:
+                    patch.setattr(checkpoint, "save_file", write_half)
+
+        train(config, progress=watch)
+    kept = checkpoint.latest(prepare(changed(config, resume=True)).output)
+    assert kept is not None
+    assert kept.name == "step-000000003"
+
+
+def test_learning_lowers_the_loss(config):
+    longer = changed(config, epochs=10, lora=Lora(rank=8, alpha=16, dropout=0.0))
+    folder = train(longer, progress=quiet)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < losses[0] - 1
+
+
+def test_the_result_is_an_oracle_that_says_how_it_was_made(config, tiny_model):
+    model = load(str(tiny_model), device="cpu")
+    folder = train(config, model=model, progress=quiet)
+    oracle = Oracle.from_pretrained(str(folder), model=model)
+    assert oracle.card.trained_layers == (1, 2)
+    assert oracle.card.training["config"]["learning_rate"] == config.learning_rate
+    assert set(oracle.card.scores["held_out"]) == {"even", "odd"}
+    assert TrainConfig.load(folder / "config.yaml") == config
+
+
+def test_training_touches_neither_the_base_model_nor_the_random_numbers(config, tiny_model):
+    model = load(str(tiny_model), device="cpu")
+    before = Target(model).read("The old mill stands.", layers=[2])
+    random.seed(7)
+    np.random.seed(7)
+    torch.manual_seed(7)
+    expected = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())
+    train(changed(config, gradient_checkpointing=True), model=model, progress=quiet)
+    assert torch.equal(before.vectors, Target(model).read("The old mill stands.", layers=[2]).vectors)
+    assert torch.equal(torch.get_rng_state(), expected[0])
+    assert random.getstate() == expected[1]
+    assert np.random.get_state()[1].tolist() == expected[2]
+
+
+@pytest.mark.parametrize("change", [{"accumulate": 4}, {"gradient_checkpointing": True}])
+def test_a_batch_in_parts_or_with_less_memory_is_the_same_step(config, change, tmp_path):
+    plain = changed(config, lora=Lora(rank=4, alpha=8, dropout=0.0), max_steps=3)
+    other = changed(plain, output=str(tmp_path / "other"), **change)
+    expected = weights(train(plain, progress=quiet))
+    for name, weight in weights(train(other, progress=quiet)).items():
+        assert torch.allclose(weight, expected[name], atol=1e-4), name
+
+
+def test_the_longest_batch_is_tried_first_and_leaves_no_trace(config, monkeypatch):
+    run = prepare(config)
+    before = {name: one.detach().clone() for name, one in run.parameters.items()}
+    collated = []
+    original = run.oracle.collate
+
+    def watch(examples, vectors):
+        collated.append(max(len(one.positions) * len(one.layers) for one in examples))
+        return original(examples, vectors)
+
+    monkeypatch.setattr(run.oracle, "collate", watch)
+    first = next(iter(steps(run)))
+    assert first.done == 1
+    assert collated[0] == max(len(one.positions) * len(one.layers) for one in run.examples)
+    # The published schedule starts from rate 0, so one step moves nothing either.
+    for name, one in run.parameters.items():
+        assert torch.equal(one, before[name]), name
+
+
+def test_a_batch_that_does_not_fit_says_what_to_do(config, monkeypatch):
+    run = prepare(config)
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(run.oracle, "collate", full)
+    with pytest.raises(ConfigError, match="accumulate"):
+        next(iter(steps(run)))
+
+
+def test_another_run_is_not_continued_and_its_difference_is_named(config, make_examples, data):
+    with pytest.raises(Killed):
+        train(config, progress=killed_after(4))
+    with pytest.raises(ConfigError, match=r"learning_rate was 0\.01, is 0\.02"):
+        train(changed(config, resume=True, learning_rate=0.02), progress=quiet)
+    with pytest.raises(ConfigError, match=r"lora\.rank was 4, is 8"):
+        train(changed(config, resume=True, lora=Lora(rank=8, alpha=8, dropout=0.2)))
+    manifest = store.Manifest(**{**_manifest(data)})
+    other = store.write(config_folder(config), {"train": make_examples(40)}, manifest)
+    with pytest.raises(ConfigError, match="data was"):
+        train(changed(config, resume=True, data=(str(other),)), progress=quiet)
+
+
+def _manifest(data):
+    record = store.read_manifest(data)
+    return {name: record[name] for name in ("seed", "command", "tokenizer")}
+
+
+def config_folder(config):
+    from pathlib import Path
+
+    return Path(config.output).parent / "other"
+
+
+def test_a_run_is_never_written_over(config):
+    with pytest.raises(Killed):
+        train(config, progress=killed_after(1))
+    with pytest.raises(ConfigError, match="holds a run already"):
+        train(config, progress=quiet)
+
+
+def test_data_of_another_tokenizer_are_refused(config, tmp_path, make_examples):
+    manifest = store.Manifest(seed=0, command="a test", tokenizer="another")
+    other = store.write(tmp_path / "other", {"train": make_examples(8)}, manifest)
+    with pytest.raises(MismatchError, match="another tokenizer"):
+        train(changed(config, data=(str(other),)), progress=quiet)
+
+
+def test_too_few_examples_and_uneven_parts_are_refused(config):
+    with pytest.raises(DataError, match="do not fill one batch"):
+        train(changed(config, batch_size=64), progress=quiet)
+    with pytest.raises(ConfigError, match="cannot be shared out"):
+        train(changed(config, accumulate=3), progress=quiet)
+
+
+def test_a_run_that_diverges_stops_and_says_so(config):
+    with pytest.raises(ConfigError, match="learning_rate"):
+        train(changed(config, learning_rate=1e30, epochs=3), progress=quiet)
+
+
+@pytest.fixture(autouse=True)
+def no_logging():
+    logging.getLogger("transformers").setLevel(logging.ERROR)
