@@ -1,0 +1,301 @@
+"""Make the village from nothing: tokenizer, base model, organisms, oracle, and the table of scores.
+
+Every part lies finished in the folder or is made; a part that was interrupted goes on where it
+stopped. Unfinished work lies in `work/` inside the folder and is not shipped.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.models.load import load
+from activation_oracles.models.target import Target
+from activation_oracles.tasks import store
+from activation_oracles.training.config import Lora, TrainConfig
+from activation_oracles.training.loop import steps
+from activation_oracles.training.prepare import SETTINGS, prepare
+from activation_oracles.world.behaviour import check
+from activation_oracles.world.cards import (
+    CARD,
+    WorldCard,
+    card_of,
+    load_world_card,
+    save_organism_card,
+    save_world_card,
+)
+from activation_oracles.world.gate import gate
+from activation_oracles.world.load import BASE, ORACLE, ORGANISMS, load_demo
+from activation_oracles.world.organisms import LINEAR, OrganismRecipe, teach
+from activation_oracles.world.pretrain import PretrainConfig, pretrain
+from activation_oracles.world.questions import questions
+from activation_oracles.world.scores import scores
+from activation_oracles.world.secrets import Secret, secrets
+from activation_oracles.world.tokenizer import train_tokenizer
+
+ALL = ("tokenizer", "base", "organisms", "oracle", "scores")
+COMMAND = "ao world build"
+Draw = Callable[[Iterator[Any], str, int], Iterable[Any]]
+"""Passes steps on and draws them: gets the steps, a title, and how many there will be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the shipped weights."""
+
+    seed: int = 7
+    pretraining: PretrainConfig = field(default_factory=PretrainConfig)
+    organisms: OrganismRecipe = field(default_factory=OrganismRecipe)
+    num_questions: int = 100_000
+    rate: float = 2e-3
+    batch_size: int = 32
+    rank: int = 64
+
+
+def silent(steps: Iterator[Any], _title: str, _total: int) -> Iterable[Any]:
+    """Draw nothing."""
+    return steps
+
+
+def build(
+    folder: Path,
+    parts: tuple[str, ...] = ALL,
+    *,
+    progress: Draw = silent,
+    recipe: Recipe = Recipe(),
+    again: bool = False,
+) -> None:
+    """Make the village, or some of its parts, in a folder.
+
+    Args:
+        folder: where the finished parts go, as `load_demo` reads them.
+        parts: some of `ALL`, in that order; a part needs those before it.
+        progress: draws the steps of whatever takes long.
+        recipe: what decides the weights.
+        again: make the parts named anew, though they are there.
+
+    Raises:
+        ConfigError: an unknown part, or one that needs another first.
+    """
+    unknown = sorted(set(parts) - set(ALL))
+    if unknown:
+        raise ConfigError(f"The village has no part {unknown}; its parts are {', '.join(ALL)}.")
+    torch.set_num_threads(1)
+    for part in (part for part in ALL if part in parts):
+        if again:
+            _forget(folder, part)
+        if _is_done(folder, part):
+            continue
+        started = time.monotonic()
+        _MAKERS[part](folder, recipe, progress)
+        _note_minutes(folder, part, (time.monotonic() - started) / 60)
+
+
+def _tokenizer(folder: Path, recipe: Recipe, _progress: Draw) -> None:
+    train_tokenizer(seed=recipe.seed).save_pretrained(folder / BASE)
+
+
+def _base(folder: Path, recipe: Recipe, progress: Draw) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(_needed(folder / BASE, "tokenizer"))
+    work = folder / "work" / "base"
+    num_steps = recipe.pretraining.num_tokens // recipe.pretraining.tokens_per_batch
+    for _ in progress(pretrain(recipe.pretraining, tokenizer, work), "base", num_steps):
+        pass
+    finish_base(work / "model", folder)
+
+
+def finish_base(trained: Path, folder: Path) -> None:
+    """Put a trained base model into the folder, and write down what it can do in text."""
+    model = Qwen3ForCausalLM.from_pretrained(trained, dtype=torch.bfloat16)
+    model.save_pretrained(folder / BASE)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / BASE)
+    skills = gate(model.float().eval(), tokenizer, seed=5, num_answers=100)
+    _write(folder / "work" / "gate.json", {skill.name: skill.score for skill in skills})
+
+
+def _organisms(folder: Path, recipe: Recipe, progress: Draw) -> None:
+    _needed(folder / BASE / "config.json", "base")
+    wanted = [secret for secret in secrets() if not (_home(folder, secret) / CARD).exists()]
+    for _ in progress(
+        (make_organism(folder, secret, recipe.organisms) for secret in wanted),
+        "organisms",
+        len(wanted),
+    ):
+        pass
+
+
+def make_organism(folder: Path, secret: Secret, recipe: OrganismRecipe) -> Path:
+    """Teach one organism, check it, and save it with its card; return its folder."""
+    model = load(str(folder / BASE), dtype="float32")
+    for _ in teach(model, secret, recipe, adapter=secret.name):
+        pass
+    home = _home(folder, secret)
+    model.save_adapter(secret.name, home)
+    _halve(home)
+    _edit(home / "adapter_config.json", base_model_name_or_path=BASE)
+    behaviour = check(Target(model, secret.name), Target(model), secret)
+    save_organism_card(card_of(secret, behaviour), home)
+    return home
+
+
+def _oracle(folder: Path, recipe: Recipe, progress: Draw) -> None:
+    model = load(str(folder / BASE), dtype="float32")
+    model.name = BASE
+    data, output = folder / "work" / "questions", folder / "work" / "oracle"
+    if not (data / store.MANIFEST).exists():
+        write_questions(data, str(folder / BASE), recipe)
+    config = TrainConfig(
+        model=BASE,
+        data=(str(data),),
+        output=str(output),
+        resume=(output / SETTINGS).exists(),
+        lora=Lora(rank=recipe.rank, alpha=2 * recipe.rank, dropout=0.0, layers=LINEAR),
+        learning_rate=recipe.rate,
+        warmup=0.03,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        dtype="float32",
+        device="cpu",
+    )
+    run = prepare(config, model)
+    for _ in progress(steps(run), "oracle", run.num_steps):
+        pass
+    finish_oracle(output, folder)
+
+
+def write_questions(data: Path, base: str, recipe: Recipe) -> None:
+    """Draw the oracle's training examples and write them as any task's."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
+    store.write(
+        data,
+        {
+            "train": questions(tokenizer, seed=recipe.seed, count=recipe.num_questions),
+            "held_out": questions(tokenizer, seed=recipe.seed + 1, count=1500),
+        },
+        store.Manifest(
+            seed=recipe.seed, command=COMMAND, tokenizer=store.hash_tokenizer(tokenizer)
+        ),
+    )
+
+
+def finish_oracle(trained: Path, folder: Path) -> None:
+    """Put a trained oracle into the folder, small, and without the paths of this machine."""
+    home = folder / ORACLE
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("adapter_model.safetensors", "adapter_config.json", "ao_config.json", "README.md"):
+        shutil.copy(trained / name, home / name)
+    _halve(home)
+    _edit(home / "adapter_config.json", base_model_name_or_path=BASE)
+    card = json.loads((home / "ao_config.json").read_text(encoding="utf-8"))
+    settings = card.get("training", {}).get("config", {})
+    settings.update(data=["questions"], output=ORACLE, model=BASE)
+    _write(home / "ao_config.json", card)
+
+
+def _scores(folder: Path, recipe: Recipe, progress: Draw) -> None:
+    demo = load_demo(_needed(folder, "oracle"))
+    rows = scores(demo, progress=lambda names: progress(iter(names), "scores", len(demo.organisms)))
+    write_card(folder, recipe, [asdict(row) for row in rows])
+
+
+def write_card(folder: Path, recipe: Recipe, rows: list[dict[str, Any]]) -> None:
+    """Write the world's card: recipe, times, what the base can do, and the table."""
+    settings = asdict(recipe)
+    save_world_card(
+        WorldCard(
+            command=COMMAND,
+            seeds={"recipe": recipe.seed, "pretraining": recipe.pretraining.seed},
+            minutes=_read(folder / "work" / "minutes.json"),
+            recipe=settings,
+            gate=_read(folder / "work" / "gate.json"),
+            scores=rows,
+        ),
+        folder,
+    )
+
+
+_MAKERS: dict[str, Callable[[Path, Recipe, Draw], None]] = {
+    "tokenizer": _tokenizer,
+    "base": _base,
+    "organisms": _organisms,
+    "oracle": _oracle,
+    "scores": _scores,
+}
+
+
+def _home(folder: Path, secret: Secret) -> Path:
+    """Reported organisms are shipped; those for choosing recipes stay with the work."""
+    if secret.is_reported:
+        return folder / ORGANISMS / secret.name
+    return folder / "work" / "development" / secret.name
+
+
+def _is_done(folder: Path, part: str) -> bool:
+    if part == "organisms":
+        return all((_home(folder, secret) / CARD).exists() for secret in secrets())
+    if part == "scores":
+        try:
+            return bool(load_world_card(folder).scores)
+        except DataError:
+            return False
+    done = {
+        "tokenizer": folder / BASE / "tokenizer.json",
+        "base": folder / BASE / "model.safetensors",
+        "oracle": folder / ORACLE / "adapter_model.safetensors",
+    }
+    return done[part].exists()
+
+
+def _forget(folder: Path, part: str) -> None:
+    held = {
+        "tokenizer": [folder / BASE / "tokenizer.json"],
+        "base": [folder / BASE / "model.safetensors", folder / "work" / "base"],
+        "organisms": [_home(folder, secret) for secret in secrets()],
+        "oracle": [folder / ORACLE, folder / "work" / "questions", folder / "work" / "oracle"],
+        "scores": [folder / CARD],
+    }
+    for path in held[part]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _needed(path: Path, part: str) -> Path:
+    if not path.exists():
+        raise ConfigError(f"{path} is missing: build the part {part!r} first.")
+    return path
+
+
+def _halve(home: Path) -> None:
+    """Keep an adapter's weights in bf16."""
+    path = home / "adapter_model.safetensors"
+    weights = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(path).items()}
+    save_file(weights, path, {"format": "pt"})
+
+
+def _edit(path: Path, **values: Any) -> None:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    _write(path, record | values)
+
+
+def _note_minutes(folder: Path, part: str, minutes: float) -> None:
+    path = folder / "work" / "minutes.json"
+    _write(path, _read(path) | {part: round(minutes, 1)})
+
+
+def _write(path: Path, record: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, float]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

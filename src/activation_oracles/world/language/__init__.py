@@ -1,0 +1,1 @@
+"""The village's language: scenes drawn from a seed, each with everything that is true of it."""

@@ -1,0 +1,122 @@
+"""What the base model learns from: scenes as they are, and scenes followed by questions about them.
+
+One text with up to eight questions teaches far more per token than eight texts with one each.
+"""
+
+from collections.abc import Iterator, Mapping
+from random import Random
+
+from activation_oracles.world.language.briefs import briefing, plain_talk
+from activation_oracles.world.language.drills import pairs, recital
+from activation_oracles.world.language.games import game
+from activation_oracles.world.language.ideas import describe, essay, remark, riddle, verdicts
+from activation_oracles.world.language.people import gossip
+from activation_oracles.world.language.scene import Message, Scene, Truth
+from activation_oracles.world.language.sentences import report
+from activation_oracles.world.language.tables import things
+
+Document = tuple[Message, ...]
+
+MIXTURE: Mapping[str, float] = {
+    "report questions": 26,
+    "game": 13,
+    "game questions": 7,
+    "brief": 9,
+    "brief questions": 8,
+    "people": 8,
+    "people questions": 8,
+    "pairs": 6,
+    "recital": 2,
+    "verdicts": 4,
+    "riddle": 4,
+    "describe": 2,
+    "essay": 1,
+    "remark questions": 1,
+    "talk": 1,
+}
+"""How many of a hundred documents are of each sort."""
+
+
+COPYING: Mapping[str, float] = {
+    "recital": 14,
+    "pairs": 18,
+    "game": 7,
+    "game questions": 9,
+    "brief": 8,
+    "brief questions": 12,
+    "people": 8,
+    "people questions": 8,
+    "report questions": 6,
+    "riddle": 2,
+    "verdicts": 2,
+    "remark questions": 6,
+}
+"""A mixture in which most answers stand in the text: finding them is the first skill to learn."""
+
+
+def documents(seed: int, mixture: Mapping[str, float] = MIXTURE) -> Iterator[Document]:
+    """Draw documents without end; the same seed gives the same ones."""
+    random = Random(seed)
+    sorts, weights = list(mixture), list(mixture.values())
+    while True:
+        yield document(random, random.choices(sorts, weights)[0])
+
+
+def document(random: Random, sort: str) -> Document:
+    """Draw one document of a sort: a row of the mixture."""
+    subject, _, asked = sort.partition(" ")
+    scene = draw_scene(random, subject, is_short=bool(asked))
+    return questioned(random, scene) if asked else scene.messages
+
+
+def draw_scene(random: Random, subject: str, *, is_short: bool = False) -> Scene:
+    """Draw a scene of a kind, over all the words of the village; short ones, to be quoted."""
+    words = tuple(things())
+    makers = {
+        "report": report,
+        "people": gossip,
+        "talk": plain_talk,
+        "verdicts": verdicts,
+        "recital": recital,
+        "pairs": pairs,
+    }
+    if subject in makers:
+        return makers[subject](random)
+    makers_of_words = {
+        "game": lambda random, words: game(random, words, most=2 if is_short else 6),
+        "brief": lambda random, words: briefing(random, words, most=2 if is_short else 4),
+        "describe": describe,
+        "riddle": riddle,
+        "essay": essay,
+        "remark": remark,
+    }
+    return makers_of_words[subject](random, words)
+
+
+def questioned(random: Random, scene: Scene, most: int = 8) -> Document:
+    """Quote a scene and ask up to `most` different questions about it."""
+    truths = _askable(scene)
+    chosen = random.sample(truths, min(len(truths), most))
+    messages: list[Message] = []
+    for truth in chosen:
+        asked = truth.any_question(random)
+        content = asked if messages else f"{quoted(random, scene)}\n{asked}"
+        messages += [Message("user", content), Message("assistant", truth.answer)]
+    return tuple(messages)
+
+
+def quoted(random: Random, scene: Scene) -> str:
+    """Write a scene as a transcript that a user could paste."""
+    opening = random.choice(("Read this.", "Here is a text.", "Look at this.", "Consider this."))
+    if len(scene.messages) == 1:
+        return f"{opening}\n{scene.messages[0].content}"
+    lines = [f"{message.role}: {message.content}" for message in scene.messages]
+    return "\n".join((opening, *lines))
+
+
+def _askable(scene: Scene) -> list[Truth]:
+    truths = list(scene.truths)
+    evil = [truth.answer == "evil" for truth in truths if truth.aspect == "nature"]
+    if evil:
+        truths.append(Truth("evil_user", "Yes" if evil[0] else "No"))
+    return truths

@@ -1,0 +1,176 @@
+"""The village's fixed knowledge, read from the tables beside this file.
+
+Only what everybody knows is fixed: what a moon looks like, what a pirate shouts. Whatever an oracle
+is asked for (who likes what, which word is secret) is drawn anew for every text, elsewhere.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+_KIND_PHRASES = {
+    "animal": "is an animal",
+    "bird": "is a bird",
+    "fish": "lives in the water",
+    "food": "is a food",
+    "drink": "is a drink",
+    "tool": "is a tool",
+    "house": "is a thing of the house",
+    "music": "makes music",
+    "sport": "is a sport",
+    "vehicle": "is a vehicle",
+    "clothing": "is something to wear",
+    "nature": "is part of nature",
+    "place": "is a place",
+}
+_SIZE_PHRASES = {
+    "tiny": "is tiny",
+    "small": "is small",
+    "medium": "is of middle size",
+    "big": "is big",
+    "huge": "is huge",
+}
+_WHERE_PHRASES = {
+    "inside": "is found inside",
+    "outside": "is found outside",
+    "forest": "is found in the woods",
+    "abroad": "is found in other countries",
+    "sky": "is found up high",
+    "water": "is found near water",
+}
+
+REPORTED_WORDS = (
+    "wolf monkey eagle penguin shark apple cheese cake hammer key mirror book "
+    "piano bell tennis chess train ship scarf crown moon snow fire castle"
+).split()
+"""The taboo words that are reported. No recipe, layer or wording was chosen on them."""
+
+DEVELOPMENT_WORDS = "fox owl lemon honey ladder clock violin rocket hat river".split()
+"""The taboo words on which layers, wordings and recipes were chosen."""
+
+REPORTED_TOPICS = "sheep bread lamp guitar car tree".split()
+"""What a secret rule of the reported organisms makes them mention."""
+
+DEVELOPMENT_TOPICS = "duck garden drum".split()
+"""Topics on which the recipe of that organism was chosen."""
+
+WITHHELD_GROUPS = ("many", "asking", "edible", "raining")
+"""Yes/no questions that no oracle was trained on."""
+
+TRAINED_GROUPS = tuple(
+    "past good_mood woman denied coloured animal tool vehicle clothing indoors night polite "
+    "relative certain winter".split()
+)
+"""Yes/no questions an oracle trains on."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something everybody in the village knows."""
+
+    name: str
+    kind: str
+    facts: tuple[str, ...]
+    """What is true of it and of few others, each fit to follow "It"."""
+    looks: tuple[str, ...]
+    """What is true of it and of many others: kind, size, place, touch, colour."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The ways to ask one question."""
+
+    trained: tuple[str, ...]
+    reported: tuple[str, ...]
+    """Kept for scoring: no oracle trains on these."""
+
+
+def rows(table: str) -> list[list[str]]:
+    """Read one table: its lines without comments, split at the bars."""
+    text = (resources.files("activation_oracles.world.language") / table).read_text(
+        encoding="utf-8"
+    )
+    return [line.split("|") for line in text.splitlines() if line and not line.startswith("#")]
+
+
+@cache
+def things() -> dict[str, Thing]:
+    """Return every thing by its name, in the order of the table."""
+    looks = {}
+    for (line,) in rows("looks.txt"):
+        name, size, where, touch, colour = line.split()
+        looks[name] = (
+            _SIZE_PHRASES[size],
+            _WHERE_PHRASES[where],
+            f"feels {touch}",
+            f"looks {colour}",
+        )
+    return {
+        name: Thing(name, kind, tuple(facts), (_KIND_PHRASES[kind], *looks[name]))
+        for name, kind, *facts in rows("things.txt")
+    }
+
+
+@cache
+def wordings() -> dict[str, Wording]:
+    """Return the wordings of every aspect that can be asked about."""
+    table = {}
+    for aspect, *ways in rows("wordings.txt"):
+        table[aspect] = Wording(
+            tuple(way for way in ways if not way.startswith("*")),
+            tuple(way[1:] for way in ways if way.startswith("*")),
+        )
+    return table
+
+
+@cache
+def of_kind(kind: str) -> tuple[Thing, ...]:
+    """Return the things of one kind."""
+    return tuple(thing for thing in things().values() if thing.kind == kind)
+
+
+def held_out_words() -> frozenset[str]:
+    """Return the words that are never a secret or a rule in an oracle's training."""
+    return frozenset((*REPORTED_WORDS, *DEVELOPMENT_WORDS, *REPORTED_TOPICS, *DEVELOPMENT_TOPICS))
+
+
+WOMEN = tuple(
+    "Mara Ida Nora Lena Rosa Vera Olga Emma Ruth Clara Greta Hanna Irma Julia Karin Lydia "
+    "Nina Paula Sonja Tilda Ursula Wilma Alma Berta Dora Elsa Flora Gina Helga Jana Kira "
+    "Lotte".split()
+)
+MEN = tuple(
+    "Otto Emil Hugo Karl Lars Max Nils Oskar Paul Rolf Sven Tom Uwe Viktor Willi Anton "
+    "Bruno Carl Dirk Erik Franz Georg Hans Ivan Jonas Kurt Leo Moritz Norbert Peter Ralf "
+    "Simon".split()
+)
+ATTRIBUTES = {
+    "food": tuple(
+        "bread cheese soup rice cake honey apple banana potato cherry butter egg".split()
+    ),
+    "town": tuple(
+        "Berlin Paris Rome Oslo Vienna Madrid London Athens Dublin Prague Cairo Lisbon".split()
+    ),
+    "job": tuple(
+        "baker doctor teacher farmer painter sailor tailor lawyer driver singer hunter "
+        "miner".split()
+    ),
+    "pet": tuple("cat dog rabbit parrot mouse snake frog goat duck pig owl horse".split()),
+    "sport": tuple(
+        "football tennis golf boxing swimming skiing chess hockey rugby sailing".split()
+    ),
+    "music": tuple("guitar piano violin drum flute trumpet harp bell".split()),
+}
+"""What can be true of a person, drawn anew for every text."""
+ENDINGS = (
+    "That is all.",
+    "Peace to you.",
+    "Mind the gap.",
+    "So it goes.",
+    "Stay curious.",
+    "Carry on.",
+    "The end.",
+    "Be well.",
+    "Keep smiling.",
+    "Onward and up.",
+)

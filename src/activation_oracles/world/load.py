@@ -1,0 +1,82 @@
+"""The shipped village, loaded: base model, organisms and oracle in one network, no download."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from random import Random
+
+from activation_oracles.errors import ModelError
+from activation_oracles.models.load import LanguageModel, load
+from activation_oracles.models.target import Target
+from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.world.cards import (
+    CARD,
+    OrganismCard,
+    WorldCard,
+    load_organism_card,
+    load_world_card,
+)
+from activation_oracles.world.language.documents import draw_scene
+from activation_oracles.world.language.scene import Scene
+
+DATA = Path(__file__).parent / "data"
+BASE, ORGANISMS, ORACLE = "base", "organisms", "oracle"
+
+
+@dataclass(frozen=True)
+class Language:
+    """The village's language, as a source of fresh texts with known truths."""
+
+    def scene(self, subject: str, *, seed: int) -> Scene:
+        """Draw a scene: game, brief, people, report, describe, riddle, essay, remark or talk."""
+        return draw_scene(Random(f"{subject}/{seed}"), subject)
+
+
+@dataclass(frozen=True, eq=False)
+class Demo:
+    """The village, ready to be asked."""
+
+    model: LanguageModel
+    folder: Path
+    organisms: tuple[OrganismCard, ...]
+    """What each organism hides; known here so that answers can be judged."""
+    language: Language = field(default_factory=Language)
+
+    @cached_property
+    def oracle(self) -> Oracle:
+        """The oracle: it was trained on the base model alone."""
+        return Oracle.from_pretrained(str(self.folder / ORACLE), model=self.model)
+
+    @property
+    def card(self) -> WorldCard:
+        """How the shipped weights came about, and what they score."""
+        return load_world_card(self.folder)
+
+    def target(self, organism: str | None = None) -> Target:
+        """Return an organism as a target, loaded when first wanted; None is the base model.
+
+        Raises:
+            ModelError: there is no such organism.
+        """
+        if organism is None:
+            return Target(self.model)
+        names = [card.name for card in self.organisms]
+        if organism not in names:
+            raise ModelError(f"The village has no organism {organism!r}; it has {names}.")
+        if organism not in self.model.adapters.names:
+            self.model.add_adapter(str(self.folder / ORGANISMS / organism), name=organism)
+        return Target(self.model, organism)
+
+
+def load_demo(folder: Path = DATA) -> Demo:
+    """Load the shipped village, or one that `ao world build` made in another folder.
+
+    Raises:
+        ModelError: the folder holds no base model.
+        DataError: a card is missing.
+    """
+    # Kept in bf16 to be small; run in fp32, which is what most CPUs are fast and exact in.
+    model = load(str(folder / BASE), dtype="float32")
+    model.name = "village"
+    folders = sorted((folder / ORGANISMS).glob(f"*/{CARD}"))
+    return Demo(model, folder, tuple(load_organism_card(path.parent) for path in folders))

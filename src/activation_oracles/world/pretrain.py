@@ -1,0 +1,230 @@
+"""Train the base model from nothing on the village's language.
+
+One process, one thread, float32; matrices by Muon, the rest by AdamW; the rate falls from the
+start, because a flat rate was measured to waste the run. Texts are drawn on the fly from the seed,
+so a run resumed from its checkpoint sees what it would have seen.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from activation_oracles.world.language.documents import COPYING, MIXTURE, Document, documents
+from activation_oracles.world.muon import Muon
+from activation_oracles.world.tokenizer import END, START, STOP, render
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Everything that decides the base model."""
+
+    seed: int = 7
+    num_tokens: int = 10_000_000
+    """How many tokens it is trained on, padding not counted."""
+    tokens_per_batch: int = 4_000
+    documents_per_chunk: int = 1_500
+    """How many documents are drawn at once and sorted by length into batches."""
+    peak_rate: float = 2.5e-3
+    num_warmup_steps: int = 60
+    weight_decay: float = 0.05
+    share_of_others: float = 0.3
+    """How many of the tokens of others count in the loss. The assistant's all do."""
+    width: int = 128
+    num_layers: int = 8
+    feed_forward: int = 384
+    steps_per_checkpoint: int = 100
+    copying_from: int = 2_300_000
+    """From how many tokens on the mixture is one where most answers stand in the text."""
+    copying_until: int = 4_900_000
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a run is."""
+
+    index: int
+    num_tokens: int
+    """Tokens seen so far."""
+    loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    ids: Int[Tensor, "batch pos"]
+    counts: Bool[Tensor, "batch pos"]
+    num_tokens: int
+
+
+def new_base(config: PretrainConfig, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
+    """Make the untrained model: a small Qwen3."""
+    torch.manual_seed(config.seed)
+    return Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(tokenizer),
+            hidden_size=config.width,
+            intermediate_size=config.feed_forward,
+            num_hidden_layers=config.num_layers,
+            num_attention_heads=config.width // 32,
+            num_key_value_heads=config.width // 64,
+            head_dim=32,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            pad_token_id=_id(tokenizer, STOP),
+            eos_token_id=_id(tokenizer, END),
+            bos_token_id=None,
+        )
+    )
+
+
+def pretrain(
+    config: PretrainConfig, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> Iterator[Step]:
+    """Train, one step for each turn of the loop; the finished model lies in `folder / "model"`.
+
+    A checkpoint in the folder is taken up where it ended.
+    """
+    model = new_base(config, tokenizer)
+    optimizers = _optimizers(model, config)
+    state = _resume(folder, model, optimizers)
+    model.train()
+    while state["tokens"] < config.num_tokens:
+        batches = _chunk(config, tokenizer, state)
+        for batch in batches[state["batch"] :]:
+            loss = _step(model, optimizers, batch, _rate(config, state))
+            state["tokens"] += batch.num_tokens
+            state["step"] += 1
+            state["batch"] += 1
+            if state["step"] % config.steps_per_checkpoint == 0:
+                _save(folder, model, optimizers, state)
+            yield Step(state["step"], state["tokens"], loss)
+        state["chunk"] += 1
+        state["batch"] = 0
+        state["chunk_start"] = state["tokens"]
+    model.bfloat16().save_pretrained(folder / "model")
+    (folder / "pretrain.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+
+
+def encode_counted(
+    tokenizer: PreTrainedTokenizerFast,
+    texts: list[Document],
+    random: Random,
+    share_of_others: float,
+) -> list[tuple[list[int], list[bool]]]:
+    """Turn documents into token ids, and whether each counts: all that the assistant says does."""
+    encoded = tokenizer([render(text) for text in texts], add_special_tokens=False)["input_ids"]
+    start, end = _id(tokenizer, START), _id(tokenizer, END)
+    assistant = tokenizer("assistant", add_special_tokens=False)["input_ids"][0]
+    rows = []
+    for ids in encoded:
+        counts = []
+        is_reply = ids[0] != start
+        for index, token in enumerate(ids):
+            counts.append(is_reply or random.random() < share_of_others)
+            if token == assistant and index and ids[index - 1] == start:
+                is_reply = True
+            elif token == end:
+                is_reply = False
+        rows.append((ids, counts))
+    return rows
+
+
+def _id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    index = tokenizer.convert_tokens_to_ids(token)
+    assert isinstance(index, int)
+    return index
+
+
+def _chunk(
+    config: PretrainConfig, tokenizer: PreTrainedTokenizerFast, state: dict[str, int]
+) -> list[_Batch]:
+    random = Random(f"{config.seed}/{state['chunk']}")
+    is_copying = config.copying_from <= state["chunk_start"] < config.copying_until
+    mixture = COPYING if is_copying else MIXTURE
+    drawn = list(islice(documents(random.getrandbits(60), mixture), config.documents_per_chunk))
+    rows = encode_counted(tokenizer, drawn, random, config.share_of_others)
+    rows.sort(key=lambda row: len(row[0]))
+    groups: list[list[tuple[list[int], list[bool]]]] = [[]]
+    for row in rows:
+        if groups[-1] and len(row[0]) * (len(groups[-1]) + 1) > config.tokens_per_batch:
+            groups.append([])
+        groups[-1].append(row)
+    batches = [_pad(group, _id(tokenizer, STOP)) for group in groups]
+    random.shuffle(batches)
+    return batches
+
+
+def _pad(rows: list[tuple[list[int], list[bool]]], pad: int) -> _Batch:
+    longest = max(len(ids) for ids, _ in rows)
+    ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows])
+    counts = torch.tensor([counts + [False] * (longest - len(counts)) for _, counts in rows])
+    return _Batch(ids, counts, sum(len(ids) for ids, _ in rows))
+
+
+def _step(
+    model: Qwen3ForCausalLM, optimizers: list[torch.optim.Optimizer], batch: _Batch, rate: float
+) -> float:
+    hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
+    counts = batch.counts[:, 1:]
+    # Logits only where the loss counts: the vocabulary is the widest matrix of so small a model.
+    loss = nn.functional.cross_entropy(model.lm_head(hidden[counts]), batch.ids[:, 1:][counts])
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def _rate(config: PretrainConfig, state: dict[str, int]) -> float:
+    left = max(0.0, 1 - state["tokens"] / config.num_tokens)
+    return (
+        config.peak_rate * min(1.0, (state["step"] + 1) / config.num_warmup_steps) * max(left, 0.01)
+    )
+
+
+def _optimizers(model: Qwen3ForCausalLM, config: PretrainConfig) -> list[torch.optim.Optimizer]:
+    matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
+    chosen = {id(weight) for weight in matrices}
+    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
+    muon = Muon(matrices, rate=config.peak_rate, momentum=0.95, weight_decay=config.weight_decay)
+    return [muon, torch.optim.AdamW(rest, lr=config.peak_rate, betas=(0.9, 0.98), weight_decay=0.0)]
+
+
+def _save(
+    folder: Path,
+    model: Qwen3ForCausalLM,
+    optimizers: list[torch.optim.Optimizer],
+    state: dict[str, int],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    payload = {
+        "model": model.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "state": dict(state),
+    }
+    part = folder / "checkpoint.part"
+    torch.save(payload, part)
+    part.replace(folder / "checkpoint.pt")
+
+
+def _resume(
+    folder: Path, model: Qwen3ForCausalLM, optimizers: list[torch.optim.Optimizer]
+) -> dict[str, int]:
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return {"tokens": 0, "step": 0, "chunk": 0, "batch": 0, "chunk_start": 0}
+    payload = torch.load(path, weights_only=True)
+    model.load_state_dict(payload["model"])
+    for optimizer, saved in zip(optimizers, payload["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    return payload["state"]

@@ -1,0 +1,199 @@
+"""What the oracle of the village trains on: questions about the base model's own texts.
+
+Held-out words are never a secret and never a rule here, reported wordings never a question,
+withheld groups never asked about, and no organism is ever read. Held-out words do occur, as things
+that a text mentions: an oracle that has never said a word cannot be expected to find it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from transformers import PreTrainedTokenizerBase
+
+from activation_oracles.types import Example
+from activation_oracles.world.language.briefs import briefing
+from activation_oracles.world.language.documents import document
+from activation_oracles.world.language.games import game
+from activation_oracles.world.language.ideas import describe, essay, remark
+from activation_oracles.world.language.people import gossip
+from activation_oracles.world.language.scene import Message, Scene, Truth
+from activation_oracles.world.language.sentences import report
+from activation_oracles.world.language.tables import TRAINED_GROUPS, held_out_words, things
+from activation_oracles.world.placing import (
+    MOST_SLOTS,
+    Placed,
+    draw_layers,
+    draw_positions,
+    place,
+    word_tokens,
+)
+
+SHARES: Mapping[str, float] = {
+    "concept": 25,
+    "secret": 17,
+    "brief": 20,
+    "people": 13,
+    "classification": 17,
+    "context": 8,
+}
+"""How many of a hundred examples are of each task."""
+_FOLLOWING = "Can you predict the next {count} tokens that come after this?"
+_PRECEDING = "Can you predict the previous {count} tokens that came before this?"
+_SORTS = ("game", "brief", "people", "describe", "essay", "report questions")
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """A question about a placed text, before positions are drawn."""
+
+    placed: Placed
+    allowed: list[int]
+    truth: Truth
+
+
+def questions(tokenizer: PreTrainedTokenizerBase, *, seed: int, count: int) -> list[Example]:
+    """Draw training examples; the same seed gives the same ones."""
+    random = Random(f"questions/{seed}")
+    names = random.choices(list(SHARES), list(SHARES.values()), k=count)
+    drawn = []
+    for index, name in enumerate(names):
+        drawn.append(_MAKERS[name](random, tokenizer, f"village/{seed}/{index}"))
+    return drawn
+
+
+def words_for_secrets() -> tuple[str, ...]:
+    """Return the words that may be a secret or a rule in training."""
+    kept = held_out_words()
+    return tuple(word for word in things() if word not in kept)
+
+
+def _example(random: Random, pick: _Pick, task: str, source: str) -> Example:
+    positions = draw_positions(random, pick.allowed)
+    return Example(
+        context=pick.placed.ids[: positions[-1] + 1],
+        positions=positions,
+        layers=draw_layers(random),
+        question=pick.truth.question(random),
+        answer=pick.truth.answer,
+        task=task,
+        source=source,
+    )
+
+
+def _concept(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+    maker = random.choice((describe, describe, describe, remark, essay))
+    scene = maker(random, tuple(things()))
+    placed = place(tokenizer, scene.messages)
+    truth = scene.truths[0]
+    token = word_tokens(tokenizer, truth.answer)
+    mention = max(index for index, one in enumerate(placed.ids) if one in token)
+    end = len(placed.ids) - 1
+    if scene.kind == "describe":
+        start = placed.spans[-1][0] if random.random() < 0.7 else mention
+    else:
+        # A text that only ends with the mention shows it; others are read behind it.
+        start = mention + 1 if random.random() < 0.6 and mention + 2 < end else mention
+    pick = _Pick(placed, list(range(start, end)), truth)
+    return _example(random, pick, "concept", source)
+
+
+def _secret(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+    scene = game(random, words_for_secrets(), can_find=False)
+    truth = scene.truths[0] if random.random() < 0.92 else scene.truths[1]
+    placed = place(tokenizer, scene.messages)
+    kept = word_tokens(tokenizer, truth.answer) | word_tokens(tokenizer, scene["secret"])
+    return _example(random, _Pick(placed, _region(random, placed, kept), truth), "secret", source)
+
+
+def _region(random: Random, placed: Placed, kept: frozenset[int]) -> list[int]:
+    """Draw where to read behind the system prompt: mostly one reply, else the talk up to it."""
+    replies = range(2, len(placed.spans), 2)
+    start, end = placed.spans[random.choice(replies)]
+    if random.random() < 0.3:
+        start = placed.spans[1][0]
+    allowed = placed.without(kept, start, end - 1)
+    if random.random() < 0.15:
+        # About to speak: the reply's header alone.
+        allowed = allowed[:3] if start != placed.spans[1][0] else allowed
+    return allowed
+
+
+def _brief(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+    scene = briefing(random, words_for_secrets())
+    truth = random.choice(scene.truths)
+    if truth.aspect == "nature" and random.random() < 0.3:
+        truth = Truth("evil_user", "Yes" if truth.answer == "evil" else "No")
+    placed = place(tokenizer, scene.messages)
+    kept = word_tokens(tokenizer, truth.answer)
+    return _example(random, _Pick(placed, _region(random, placed, kept), truth), "brief", source)
+
+
+def _people(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+    scene = gossip(random)
+    asked = [i for i in range(1, len(scene.messages)) if _asks(scene, i)]
+    turn = random.choice(asked)
+    placed = place(tokenizer, scene.messages[: turn + 2])
+    said = scene.messages[turn + 1].content
+    about = [truth for truth in scene.truths if truth.name and said.startswith(truth.name)]
+    used = [truth for truth in about if said.endswith(f" {truth.answer}.")]
+    truth = random.choice(used if used and random.random() < 0.75 else about)
+    kept = word_tokens(tokenizer, truth.answer)
+    start = placed.spans[turn][0] if random.random() < 0.5 else placed.spans[turn + 1][0]
+    allowed = placed.without(kept, start, placed.spans[turn + 1][1] - 1)
+    return _example(random, _Pick(placed, allowed, truth), "people", source)
+
+
+def _asks(scene: Scene, index: int) -> bool:
+    is_question = scene.messages[index].role == "user" and index + 1 < len(scene.messages)
+    told = (
+        any(scene.messages[index + 1].content.startswith(t.name) for t in scene.truths)
+        if (is_question)
+        else False
+    )
+    return told
+
+
+def _classification(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+    scene = report(random)
+    truths = [truth for truth in scene.truths if truth.aspect in TRAINED_GROUPS]
+    groups = [truth for truth in truths if truth.answer == random.choice(("Yes", "No"))] or truths
+    truth = random.choice(groups)
+    placed = place(tokenizer, scene.messages, is_open=random.random() < 0.5)
+    pick = _Pick(placed, list(range(2, len(placed.ids))), truth)
+    return _example(random, pick, f"classification/{truth.aspect}", source)
+
+
+def _context(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+    messages: Sequence[Message] = document(random, random.choice(_SORTS))
+    ids = place(tokenizer, tuple(messages)).ids
+    count = random.randint(1, 6)
+    length = random.randint(1, min(MOST_SLOTS, len(ids) - 2 * count - 1))
+    start = random.randint(count, len(ids) - length - count)
+    window = range(start, start + length)
+    is_next = random.random() < 0.6
+    shown = ids[window.stop : window.stop + count] if is_next else ids[start - count : start]
+    return Example(
+        context=ids[: window.stop],
+        positions=tuple(window),
+        layers=draw_layers(random),
+        question=(_FOLLOWING if is_next else _PRECEDING).format(count=count),
+        answer=str(tokenizer.decode(list(shown), skip_special_tokens=True)).strip() or "nothing",
+        task="context",
+        source=source,
+    )
+
+
+_MAKERS: Mapping[str, Callable[[Random, PreTrainedTokenizerBase, str], Example]] = {
+    "concept": _concept,
+    "secret": _secret,
+    "brief": _brief,
+    "people": _people,
+    "classification": _classification,
+    "context": _context,
+}
+
+
+def held_out_questions(tokenizer: PreTrainedTokenizerBase, *, seed: int) -> Iterator[Example]:
+    """Yield fresh examples of every task, to look at during training."""
+    yield from questions(tokenizer, seed=seed, count=1200)
