@@ -170,7 +170,8 @@ def json_lines(path: str | Path) -> Iterable[tuple[dict[str, Any], str]]:
         DataError: the file is missing, or a line is not a JSON object.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        # Not splitlines: JSON may hold U+2028, which ends no line here.
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}.") from error
     for number, line in enumerate(lines, start=1):

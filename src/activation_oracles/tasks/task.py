@@ -97,7 +97,7 @@ def _sizes(
     available: Sequence[int], weights: Sequence[float] | None, num_examples: int | None
 ) -> list[int]:
     if weights is None:
-        weights = available
+        return list(available)
     if len(weights) != len(available) or min(weights, default=0) < 0 or sum(weights) <= 0:
         raise ConfigError(
             f"{len(available)} tasks need as many weights, none negative and not all zero, "

@@ -3,34 +3,16 @@
 Building a config downloads nothing and touches no disk. The docstrings are also the `--help`.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from activation_oracles.errors import ConfigError
+from activation_oracles.tasks.settings import Settings
 
 DECIDES_NOTHING = frozenset(
     {"output", "resume", "log_every", "save_every", "evaluate_every", "evaluate_examples"}
 )
 """Fields that may differ between a run and its continuation: they leave the weights alone."""
-
-
-class Settings(BaseModel):
-    """A frozen set of settings: an unknown name is an error, never ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, one['loc'])) or type(self).__name__}: {one['msg']}"
-                for one in error.errors()
-            )
-            raise ConfigError(f"{type(self).__name__} is not possible: {problems}.") from error
 
 
 class Lora(Settings):
@@ -105,29 +87,6 @@ class TrainConfig(Settings):
     """Steps between checkpoints."""
     log_every: int = Field(default=10, ge=1)
     """Steps between lines in metrics.jsonl."""
-
-    def save(self, path: str | Path) -> None:
-        """Write the settings as YAML."""
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        Path(path).write_text(text, encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> "TrainConfig":
-        """Read settings from a YAML file.
-
-        Raises:
-            ConfigError: the file is missing, is not YAML, or holds settings that are not possible.
-        """
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML: {error}.") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path} holds no settings. Expected lines as `model: my-model`.")
-        try:
-            return cls(**values)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
 
     def deciding(self) -> dict[str, Any]:
         """Return the settings on which the final weights depend, flat, by dotted name."""

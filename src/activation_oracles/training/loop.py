@@ -211,13 +211,16 @@ def _try_longest(run: Run) -> None:
 @contextmanager
 def _checkpointing(network: PreTrainedModel, *, wanted: bool) -> Iterator[None]:
     """Compute blocks again in backward passes inside the scope."""
-    if wanted:
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+    if not wanted:
+        yield
+        return
+    # transformers 5.23 renames the pair; the old names only warn there.
+    kind = "activation" if hasattr(network, "activation_checkpointing_enable") else "gradient"
+    getattr(network, f"{kind}_checkpointing_enable")({"use_reentrant": False})
     try:
         yield
     finally:
-        if wanted:
-            network.gradient_checkpointing_disable()
+        getattr(network, f"{kind}_checkpointing_disable")()
 
 
 def _evaluate(run: Run) -> dict[str, HeldOutScore]:

@@ -1,0 +1,244 @@
+"""Texts, chats and labelled rows from files, each with the place it was found at.
+
+Files are read whole and checked line by line before any example is made of them.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from transformers import PreTrainedTokenizerBase
+
+from activation_oracles.errors import DataError
+from activation_oracles.models.chat import render
+from activation_oracles.tasks.store import json_lines
+
+END_OF_TEXT = "<|endoftext|>"
+ROLE = {
+    "User": "user",
+    "Human": "user",
+    "Bot": "assistant",
+    "Assistant": "assistant",
+    "System": "system",
+}
+SPEAKER = re.compile(rf"({'|'.join(ROLE)}): ?(.*)")
+
+Messages = tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text or a chat."""
+
+    content: str | Messages
+    source: str
+    """The file's name, and which of its documents or lines, counted from 1."""
+
+    @property
+    def words(self) -> str:
+        """All that is said in it: what decides its side of a split."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(message["content"] for message in self.content)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text and its label."""
+
+    text: str
+    label: str
+    source: str
+
+
+def read_documents(
+    path: str | Path, *, unit: Literal["blocks", "lines"] = "blocks"
+) -> list[Document]:
+    """Read texts or chats.
+
+    A `.jsonl` file holds objects with `text`, or with `messages` (role and content). In any other
+    file a document ends at a blank line or at `<|endoftext|>` on a line of its own (`unit`
+    blocks), or at every line's end (lines). A document that begins with `User: ...` is a chat, its
+    turns begun by `User:` and `Bot:`; in a file that begins so, the marker ends a turn.
+
+    Raises:
+        DataError: the file is missing, empty, or a document in it is not one.
+    """
+    path = Path(path)
+    if path.suffix == ".jsonl":
+        found = [_document(row, where) for row, where in json_lines(path)]
+    else:
+        found = [
+            Document(_chat(piece) if SPEAKER.match(piece) else piece, f"{path.name}:{number}")
+            for number, piece in enumerate(_pieces(read_text(path), unit), start=1)
+        ]
+    if not found:
+        raise DataError(f"{path} holds no text.")
+    return found
+
+
+def read_rows(
+    path: str | Path, text: str, label: str, *, header: bool = True, encoding: str = "utf-8"
+) -> list[Row]:
+    """Read a labelled table: `.csv`, `.tsv`, `.json` (a list of objects), `.jsonl`, or lines.
+
+    Args:
+        path: the file. With any other ending, each line is a label, a space, and a text; of a
+            label as `HUM:desc` the part before the colon counts.
+        text: the text's column: its name, or without header its number from 0.
+        label: the label's column.
+        header: whether a `.csv` or `.tsv` begins with the columns' names.
+        encoding: of the characters, where it is neither JSON nor UTF-8, as `latin-1`.
+
+    Raises:
+        DataError: the file is missing or empty, or a row lacks one of the columns.
+    """
+    path = Path(path)
+    if path.suffix in (".csv", ".tsv"):
+        raw = _table(path, read_text(path, encoding), header=header)
+    elif path.suffix == ".jsonl":
+        raw = list(json_lines(path))
+    elif path.suffix == ".json":
+        raw = _json_list(path)
+    else:
+        text, label = "text", "label"
+        raw = _labelled_lines(path, read_text(path, encoding))
+    rows = []
+    for record, where in raw:
+        missing = [column for column in (text, label) if record.get(column) in (None, "")]
+        if missing:
+            raise DataError(
+                f"{where} has nothing in column {missing[0]!r}; its columns are {list(record)}."
+            )
+        place = where.removeprefix(f"{path.parent}/")
+        rows.append(Row(str(record[text]).strip(), str(record[label]).strip(), place))
+    if not rows:
+        raise DataError(f"{path} holds no rows.")
+    return rows
+
+
+def read_text(path: str | Path, encoding: str = "utf-8") -> str:
+    """Return a file's text.
+
+    Raises:
+        DataError: it is missing, or not in this encoding.
+    """
+    try:
+        return Path(path).read_text(encoding=encoding)
+    except (OSError, UnicodeDecodeError, LookupError) as error:
+        raise DataError(
+            f"{path} cannot be read as {encoding} text: {error}. Is `encoding` right?"
+        ) from error
+
+
+def read_json(path: str | Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        DataError: it is missing, or not JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}.") from error
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, content: str | Sequence[dict[str, str]]
+) -> tuple[int, ...]:
+    """Return the ids of a text or chat as the target reads it, without a generation prompt.
+
+    A text gets the special tokens that the tokenizer itself adds. The reference puts its BOS
+    string before texts, which for Qwen is an end-of-turn token; that is not repeated here.
+    """
+    if isinstance(content, str):
+        ids = tokenizer(content)["input_ids"]
+    else:
+        rendered = render(tokenizer, content, add_generation_prompt=False)
+        ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
+    assert isinstance(ids, list)
+    return tuple(ids)
+
+
+def as_user(tokenizer: PreTrainedTokenizerBase, text: str) -> str | Messages:
+    """Return a text as a user's message, or as it is for a model that knows no chats."""
+    return text if tokenizer.chat_template is None else ({"role": "user", "content": text},)
+
+
+def check_messages(messages: Any, where: str) -> Messages:
+    """Return the messages of a chat.
+
+    Raises:
+        DataError: they are not a list of objects with a role and a content.
+    """
+    good = isinstance(messages, list) and messages
+    for message in messages if good else ():
+        good = good and isinstance(message, dict) and {"role", "content"} <= set(message)
+    if not good:
+        raise DataError(
+            f"{where}: messages is a list of objects with role and content, got {messages!r:.100}."
+        )
+    return tuple({"role": str(one["role"]), "content": str(one["content"])} for one in messages)
+
+
+def _document(row: dict[str, Any], where: str) -> Document:
+    source = Path(where).name
+    if "messages" in row:
+        return Document(check_messages(row["messages"], where), source)
+    if isinstance(row.get("text"), str) and row["text"].strip():
+        return Document(row["text"], source)
+    raise DataError(f"{where} has neither `text` nor `messages`; its keys are {list(row)}.")
+
+
+def _pieces(text: str, unit: str) -> list[str]:
+    # In chats the marker ends a turn, elsewhere a text.
+    text = text.replace(END_OF_TEXT, "" if SPEAKER.match(text.lstrip()) else "\n\n")
+    parts = re.split(r"\n\s*\n", text) if unit == "blocks" else text.split("\n")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _chat(piece: str) -> Messages:
+    messages: list[dict[str, str]] = []
+    for line in piece.splitlines():
+        spoken = SPEAKER.match(line)
+        if spoken:
+            messages.append({"role": ROLE[spoken[1]], "content": spoken[2].strip()})
+        else:
+            messages[-1]["content"] += f"\n{line}"
+    return tuple(messages)
+
+
+def _table(path: Path, content: str, *, header: bool) -> list[tuple[dict[str, Any], str]]:
+    separator = "\t" if path.suffix == ".tsv" else ","
+    # Quotes in tab-separated text are words of the text, not marks of the format.
+    quoting = csv.QUOTE_NONE if path.suffix == ".tsv" else csv.QUOTE_MINIMAL
+    rows = list(csv.reader(io.StringIO(content), delimiter=separator, quoting=quoting))
+    names = rows[0] if header and rows else [str(n) for n in range(max(map(len, rows), default=0))]
+    return [
+        (dict(zip(names, row, strict=False)), f"{path}:{number}")
+        for number, row in enumerate(rows[header:], start=1 + header)
+        if row
+    ]
+
+
+def _json_list(path: Path) -> list[tuple[dict[str, Any], str]]:
+    records = read_json(path)
+    if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
+        raise DataError(f"{path} is not a JSON list of objects.")
+    return [(record, f"{path}:{number}") for number, record in enumerate(records, start=1)]
+
+
+def _labelled_lines(path: Path, content: str) -> list[tuple[dict[str, Any], str]]:
+    return [
+        (
+            {"label": line.partition(" ")[0].partition(":")[0], "text": line.partition(" ")[2]},
+            f"{path}:{number}",
+        )
+        for number, line in enumerate(content.split("\n"), start=1)
+        if line.strip()
+    ]
