@@ -1,0 +1,145 @@
+"""`ao eval`: every answerer in one table, on a tiny random model and an untrained oracle."""
+
+import json
+
+import pytest
+
+from activation_oracles.cli.eval import Eval, choices_of, limited
+from activation_oracles.cli.main import main
+from activation_oracles.evals.evaluation import load
+from activation_oracles.types import Example
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("sklearn")
+
+
+def example(number, *, answer, question="Which colour?", task="classification/colour", width=2):
+    context = tuple(20 + (number * step) % 300 for step in range(1, 8))
+    positions = tuple(range(7 - width, 7))
+    return Example(context, positions, (1 + number % 2,), question, answer, task, f"text {number}")
+
+
+def made(start):
+    return [
+        *[example(start + n, answer=("red", "blue")[n % 2], width=1 + n % 3) for n in range(24)],
+        *[
+            example(start + n, answer=f"river {n} sings", question="What comes?", task="context")
+            for n in range(24)
+        ],
+    ]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, tiny_model):
+    """Return a folder with an untrained oracle and one with examples."""
+    from peft import LoraConfig
+
+    from activation_oracles.models.load import load as load_model
+    from activation_oracles.oracle.card import Card
+    from activation_oracles.oracle.oracle import Oracle
+    from activation_oracles.tasks import store
+
+    folder = tmp_path_factory.mktemp("eval")
+    model = load_model(str(tiny_model))
+    lora = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False)
+    Oracle.new(model, Card.for_model(model), lora).save(folder / "oracle")
+    manifest = store.Manifest(seed=0, command="a test", tokenizer="tiny")
+    store.write(folder / "data", {"train": made(0), "held_out": made(100)}, manifest)
+    return str(folder / "oracle"), str(folder / "data")
+
+
+@pytest.fixture(scope="module")
+def evaluated(folders, tmp_path_factory):
+    oracle, data = folders
+    out = tmp_path_factory.mktemp("out")
+    Eval(oracle=oracle, data=data, limit=6, max_new_tokens=4, out=str(out)).run()
+    return out
+
+
+def test_every_task_has_the_oracle_its_controls_and_the_baselines(evaluated):
+    table = json.loads((evaluated / "table.json").read_text())
+    who = {(row["task"], row["who"], row["control"]) for row in table["rows"]}
+    for task in ("context", "classification/colour"):
+        for control in (None, "nothing", "random", "donor"):
+            assert (task, "oracle", control) in who
+        assert (task, "most frequent answer", "no activations") in who
+        assert (task, "target asked in words", "text, no activations") in who
+    assert ("classification/colour", "linear probe, mean", None) in who
+    assert ("classification/colour", "oracle, forced choice", "donor") in who
+    assert ("context", "linear probe, mean", None) not in who
+    assert all(row["estimate"]["num_answers"] == 6 for row in table["rows"])
+
+
+def test_a_forced_choice_says_nothing_but_the_choices(evaluated):
+    chosen = [r for r in load(evaluated / "records.jsonl") if r.who == "oracle, forced choice"]
+    assert {record.text for record in chosen} <= {"red", "blue"}
+    assert len(chosen) == 4 * 6
+
+
+def test_with_nothing_written_answers_depend_on_the_prompt_alone(evaluated):
+    said = {}
+    for record in load(evaluated / "records.jsonl"):
+        if (record.who, record.control) == ("oracle", "nothing"):
+            one = record.example
+            key = one.question, one.layers, len(one.positions)
+            assert said.setdefault(key, record.text) == record.text
+
+
+def test_the_table_for_people_names_the_gain_over_each_control(evaluated):
+    text = (evaluated / "table.md").read_text()
+    assert "| classification/colour | linear probe, mean |" in text
+    assert "oracle's gain over" in text
+
+
+def test_json_on_stdout_is_the_table(folders, capsys):
+    oracle, data = folders
+    assert (
+        main(
+            ["eval", "--oracle", oracle, "--data", data, "--limit", "2", "--json", "--no-in-words"]
+        )
+        == 0
+    )
+    assert set(json.loads(capsys.readouterr().out)) == {"rows", "gains"}
+
+
+def test_a_missing_oracle_or_data_folder_is_one_line_and_exit_code_2(folders, tmp_path, capsys):
+    oracle, data = folders
+    for wrong in ((oracle, str(tmp_path)), (str(tmp_path / "none"), data)):
+        assert main(["eval", "--oracle", wrong[0], "--data", wrong[1]]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_only_tasks_with_few_answers_are_a_choice():
+    training = [example(n, answer=str(n), task="many") for n in range(30)]
+    training += [example(n, answer="Yes", task="one") for n in range(3)]
+    training += [example(n, answer=("Yes", "No")[n % 2], task="two") for n in range(4)]
+    assert choices_of(training) == {"two": ("No", "Yes")}
+
+
+def test_a_limit_holds_for_each_task_and_draws_the_same_again():
+    examples = made(0)
+    few = limited(examples, 5, seed=1)
+    assert len(few) == 10
+    assert few == limited(examples, 5, seed=1) != limited(examples, 5, seed=2)
+    assert len(limited(examples, 0, seed=1)) == len(examples)
+
+
+def test_examples_of_one_folder_are_judged_with_what_another_teaches(folders, tmp_path):
+    from activation_oracles.tasks import store
+
+    oracle, data = folders
+    manifest = store.Manifest(seed=0, command="a test", tokenizer="tiny")
+    only_red = [one for one in made(200) if one.answer == "red"]
+    store.write(tmp_path / "test", {"train": only_red}, manifest)
+    Eval(
+        oracle=oracle,
+        data=str(tmp_path / "test"),
+        split="train",
+        training=data,
+        limit=3,
+        in_words=False,
+        out=str(tmp_path),
+    ).run()
+    records = load(tmp_path / "records.jsonl")
+    assert {record.example.answer for record in records} == {"red"}
+    assert any(record.who == "linear probe, mean" for record in records)
