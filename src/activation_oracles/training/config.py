@@ -52,6 +52,7 @@ class TrainConfig(Settings):
     learning_rate: float = Field(default=1e-5, gt=0)
     """Peak rate. 1e-5 suits billions of parameters; models under ten million want about 1e-3."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW's."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of all steps over which the rate rises from 0; then it falls to 0, both in a line."""
     batch_size: int = Field(default=16, ge=1)
@@ -59,6 +60,7 @@ class TrainConfig(Settings):
     accumulate: int = Field(default=1, ge=1)
     """Parts in which each process runs its share of a batch: the same step in less memory."""
     epochs: int = Field(default=1, ge=1)
+    """Passes over the examples, each in another order."""
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after so many steps, with the schedule fitted to them."""
     clip_norm: float = Field(default=1.0, gt=0)

@@ -27,7 +27,7 @@ from activation_oracles.training.evaluate import HeldOutScore, evaluate
 from activation_oracles.training.merging import merging
 from activation_oracles.training.metrics import Metrics
 from activation_oracles.training.preflight import longest, preflight
-from activation_oracles.training.prepare import Run, prepare
+from activation_oracles.training.prepare import SETTINGS, Run, prepare
 from activation_oracles.training.progress import Step, bar
 from activation_oracles.training.randomness import random_numbers_kept
 
@@ -65,6 +65,7 @@ def steps(run: Run) -> Iterator[Step]:
     optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=config.weight_decay, fused=True)
     saved = checkpoint.latest(run.output) if config.resume else None
     done = checkpoint.restore(saved, run.parameters, optimizer, run.identity) if saved else 0
+    _write_settings(run)
     scores: dict[str, HeldOutScore] = {}
     network = run.oracle.model.network
     with (
@@ -91,6 +92,17 @@ def steps(run: Run) -> Iterator[Step]:
                 checkpoint.save(run.output, done, run.parameters, optimizer, run.identity)
             yield Step(done, num_steps, config.batch_size, shown)
     _finish(run, scores or _evaluate(run))
+
+
+def _write_settings(run: Run) -> None:
+    """Write the settings beside the result, once it is certain that the run may go on."""
+    processes = PartialState()
+    # Another process may still be looking whether the folder is free.
+    processes.wait_for_everyone()
+    if processes.is_main_process:
+        run.output.mkdir(parents=True, exist_ok=True)
+        run.settings.save(run.output / SETTINGS)
+    processes.wait_for_everyone()
 
 
 def _batches(run: Run, done: int) -> Iterator[tuple[list[int], Vectors]]:
@@ -231,7 +243,7 @@ def _evaluate(run: Run) -> dict[str, HeldOutScore]:
 def _finish(run: Run, scores: dict[str, HeldOutScore]) -> None:
     """Write the oracle with its card: settings, data and last held-out scores."""
     training: dict[str, Any] = {
-        "config": run.config.model_dump(mode="json"),
+        "config": run.settings.model_dump(mode="json"),
         "data": [
             store.read_manifest(source) if Path(source).is_dir() else {"file": Path(source).name}
             for source in run.config.data

@@ -46,6 +46,11 @@ class Run:
     """What must be equal for a run to be continued: settings, data, base weights, processes."""
 
     @property
+    def settings(self) -> TrainConfig:
+        """The settings that repeat this run from its start."""
+        return self.config.model_copy(update={"resume": False})
+
+    @property
     def num_steps(self) -> int:
         """Optimizer steps in the whole run."""
         in_all = self.config.epochs * (len(self.examples) // self.config.batch_size)
@@ -81,7 +86,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
             f"batch_size {config.batch_size} cannot be shared out evenly over "
             f"{processes.num_processes} processes x accumulate {config.accumulate}."
         )
-    output = _output(config, first=processes.is_main_process)
+    _check_output(config)
     examples = _read(config, "train")
     if len(examples) < config.batch_size:
         raise DataError(
@@ -100,7 +105,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
     set_seed(config.seed + 1 + processes.process_index)
     return Run(
         config=config,
-        output=output,
+        output=Path(config.output),
         oracle=oracle,
         target=Target(model),
         examples=examples,
@@ -116,16 +121,11 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
     )
 
 
-def _output(config: TrainConfig, *, first: bool) -> Path:
-    output = Path(config.output)
-    if first:
-        if (output / SETTINGS).exists() and not config.resume:
-            raise ConfigError(
-                f"{output} holds a run already. Continue it with `resume`, or name another output."
-            )
-        output.mkdir(parents=True, exist_ok=True)
-        config.save(output / SETTINGS)
-    return output
+def _check_output(config: TrainConfig) -> None:
+    if (Path(config.output) / SETTINGS).exists() and not config.resume:
+        raise ConfigError(
+            f"{config.output} holds a run already. Continue it with `resume`, or name another."
+        )
 
 
 def _read(config: TrainConfig, split: store.Split) -> list[Example]:

@@ -1,0 +1,86 @@
+"""`ao train`: an oracle for a model, from a YAML file, from settings, or from both.
+
+The settings are those of `TrainConfig`, all optional here: a file may hold the rest.
+"""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from typing import Annotated, Any
+
+import tyro
+from pydantic.fields import FieldInfo
+
+from activation_oracles.tasks.settings import Settings
+from activation_oracles.training.config import TrainConfig
+
+
+def overrides(kind: type[Settings]) -> type[Any]:
+    """Return a dataclass of a config's settings, none of which is set unless it is typed."""
+    return make_dataclass(
+        f"{kind.__name__}Overrides",
+        [_override(name, info) for name, info in kind.model_fields.items()],
+        frozen=True,
+        namespace={"__doc__": kind.__doc__},
+    )
+
+
+def typed(given: Any) -> dict[str, Any]:
+    """Return the settings that were typed, nested as in a YAML file."""
+    found = {one.name: getattr(given, one.name) for one in fields(given)}
+    nested = {name: typed(one) if is_dataclass(one) else one for name, one in found.items()}
+    # Not `one in (None, False, {})`: 0 equals False.
+    return {
+        name: one for name, one in nested.items() if not (one is None or one is False or one == {})
+    }
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with others laid over them, nested ones one by one."""
+    result = dict(below)
+    for name, value in above.items():
+        held = result.get(name)
+        both = isinstance(held, Mapping) and isinstance(value, Mapping)
+        result[name] = merged(held, value) if both else value
+    return result
+
+
+def _override(name: str, info: FieldInfo) -> tuple[str, Any, Any]:
+    if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
+        kind = overrides(info.annotation)
+        return name, kind, field(default_factory=kind)
+    default = "required" if info.is_required() else f"default: {_shown(info.default)}"
+    help_text = tyro.conf.arg(help=f"{info.description} ({default})", help_behavior_hint="")
+    if info.annotation is bool:
+        return name, Annotated[tyro.conf.FlagCreatePairsOff[bool], help_text], False
+    return name, Annotated[info.annotation | None, help_text], None  # pyright: ignore
+
+
+def _shown(default: Any) -> str:
+    return shlex.join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+Overrides = overrides(TrainConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train an oracle: a LoRA that answers questions about a model's activations."""
+
+    config: str | None = None
+    """YAML file of settings, as a run writes beside its result; what is typed here overrides it."""
+    settings: Annotated[Overrides, tyro.conf.arg(name="")] = field(  # pyright: ignore
+        default_factory=Overrides
+    )
+
+    def run(self) -> None:
+        """Train, with a bar on stderr, and print the oracle's folder."""
+        values = self.resolved()
+        from activation_oracles.training.loop import train
+
+        print(train(values))
+
+    def resolved(self) -> TrainConfig:
+        """Return the settings of the file and those that were typed, as one."""
+        below = TrainConfig.load_values(self.config) if self.config else {}
+        return TrainConfig(**merged(below, typed(self.settings)))
