@@ -24,6 +24,9 @@ from activation_oracles.oracle.released import assumed_card
 from activation_oracles.oracle.sweeping import Sweep, tabulate
 from activation_oracles.types import Activations, Answer, Example
 
+Shows = Sequence[Float[Tensor, "_ d_model"] | None]
+"""A matrix for each example; None where the prompt shows nothing."""
+
 
 class Oracle:
     """A LoRA-tuned copy of a language model that answers questions about activation vectors.
@@ -84,9 +87,7 @@ class Oracle:
         self.card.save(folder)
         write_readme(self.card, folder)
 
-    def collate(
-        self, examples: Sequence[Example], vectors: Sequence[Float[Tensor, "_ d_model"]]
-    ) -> Batch:
+    def collate(self, examples: Sequence[Example], vectors: Shows) -> Batch:
         """Write the prompts of examples, with their answers as labels, and pad them."""
         return self._asker.batch(self._asked(examples, vectors, answered=True), whole=True)
 
@@ -100,9 +101,7 @@ class Oracle:
         with self.model.training(self.adapter), self._asker.injecting(batch):
             yield -self._asker.log_likelihoods(batch).mean()
 
-    def losses(
-        self, examples: Sequence[Example], vectors: Sequence[Float[Tensor, "_ d_model"]]
-    ) -> list[float]:
+    def losses(self, examples: Sequence[Example], vectors: Shows) -> list[float]:
         """Return each example's mean loss over its labelled tokens, without dropout."""
         rows = self._asker.likelihood(self._asked(examples, vectors, answered=True))
         return [-sum(row) / len(row) for row in rows]
@@ -110,7 +109,7 @@ class Oracle:
     def answer(
         self,
         examples: Sequence[Example],
-        vectors: Sequence[Float[Tensor, "_ d_model"]],
+        vectors: Shows,
         *,
         max_new_tokens: int = 20,
     ) -> list[str]:
@@ -235,9 +234,7 @@ class Oracle:
             found = chosen
         return tabulate(question, activations, found)
 
-    def _asked(
-        self, examples: Sequence[Example], vectors: Sequence[Tensor], *, answered: bool
-    ) -> list[Asked]:
+    def _asked(self, examples: Sequence[Example], vectors: Shows, *, answered: bool) -> list[Asked]:
         build = self._asker.template.build
         return [
             Asked(
