@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Unpack, overload
 
 from jaxtyping import Float
-from peft import LoraConfig, PeftConfig
+from peft import LoraConfig
 from torch import Tensor
 
-from activation_oracles.errors import DataError, ModelError
+from activation_oracles.errors import DataError
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
 from activation_oracles.oracle.card import Card
@@ -20,7 +20,7 @@ from activation_oracles.oracle.choosing import probabilities
 from activation_oracles.oracle.collate import Batch
 from activation_oracles.oracle.controls import Control, answer_with_controls
 from activation_oracles.oracle.readme import write_readme
-from activation_oracles.oracle.released import assumed_card
+from activation_oracles.oracle.released import assumed_card, base_of
 from activation_oracles.oracle.sweeping import Sweep, tabulate
 from activation_oracles.types import Activations, Answer, Example
 
@@ -72,7 +72,7 @@ class Oracle:
         """
         card = Card.load(adapter)
         if not isinstance(model, LanguageModel):
-            model = load(model or (card.model if card else _base_of(adapter)), **how)
+            model = load(model or (card.model if card else base_of(adapter)), **how)
         note = ""
         if card is None:
             card, note = assumed_card(adapter, model)
@@ -301,13 +301,3 @@ def _listed_questions(questions: str | Sequence[str]) -> list[str]:
     if not wordings or not all(wording.strip() for wording in wordings):
         raise DataError("A question is empty. Ask something, as 'What is the secret word?'.")
     return wordings
-
-
-def _base_of(adapter: str) -> str:
-    try:
-        base = PeftConfig.from_pretrained(adapter).base_model_name_or_path
-    except (OSError, ValueError) as error:
-        raise ModelError(f"No oracle adapter could be loaded from {adapter!r}: {error}") from error
-    if not base:
-        raise ModelError(f"The adapter {adapter!r} names no base model. Pass `model=`.")
-    return base

@@ -8,6 +8,9 @@ Names and dates: the authors' repositories, read in 2026.
 import re
 from typing import Any
 
+from peft import PeftConfig
+
+from activation_oracles.errors import ModelError
 from activation_oracles.models.blocks import layer_at
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.oracle.card import PUBLISHED_PERCENTS, Card
@@ -45,3 +48,18 @@ def assumed_card(source: str, model: LanguageModel) -> tuple[Card, str]:
         f"(layers {card.layers}, block {card.block}, strength {card.strength:g}, {card.mode})."
     )
     return card, note
+
+
+def base_of(adapter: str) -> str:
+    """Return the base model that an adapter without a card names.
+
+    Raises:
+        ModelError: there is no adapter, or it names none.
+    """
+    try:
+        base = PeftConfig.from_pretrained(adapter).base_model_name_or_path
+    except (OSError, ValueError) as error:
+        raise ModelError(f"No oracle adapter could be loaded from {adapter!r}: {error}") from error
+    if not base:
+        raise ModelError(f"The adapter {adapter!r} names no base model. Pass `model=`.")
+    return base
