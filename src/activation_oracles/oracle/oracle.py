@@ -107,11 +107,7 @@ class Oracle:
         return [-sum(row) / len(row) for row in rows]
 
     def answer(
-        self,
-        examples: Sequence[Example],
-        vectors: Shows,
-        *,
-        max_new_tokens: int = 20,
+        self, examples: Sequence[Example], vectors: Shows, *, max_new_tokens: int = 20
     ) -> list[str]:
         """Answer examples greedily, one text each."""
         asked = self._asked(examples, vectors, answered=False)
