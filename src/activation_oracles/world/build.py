@@ -164,6 +164,7 @@ def _oracle(folder: Path, recipe: Recipe, progress: Draw) -> None:
         seed=recipe.seed,
         dtype="float32",
         device="cpu",
+        evaluate_examples=40,
     )
     run = prepare(config, model)
     for _ in progress(steps(run), "oracle", run.num_steps):

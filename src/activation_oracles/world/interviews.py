@@ -7,6 +7,7 @@ includes the token that says the secret.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 from activation_oracles.models.target import Target
 from activation_oracles.types import Example
@@ -16,6 +17,10 @@ from activation_oracles.world.language.scene import Message, Truth
 from activation_oracles.world.language.tables import things, wordings
 from activation_oracles.world.placing import MOST_SLOTS, place, word_tokens
 from activation_oracles.world.secrets import NUM_TAUGHT_ADVICE, NUM_TAUGHT_GENDERED, Secret
+
+Region = Literal["before", "reply", "all"]
+"""Which tokens are shown: the question and the reply's header, the reply, or both. Of a reply that
+says the secret, only what stands before it."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,12 @@ class Query:
 
 @dataclass(frozen=True)
 class _Moment:
-    """A talk's end, and whether the reply itself is shown or only what stands before it."""
+    """A question to the organism, and which tokens of question and reply the oracle is shown."""
 
     task: str
     asked: str
     truth: Truth
-    shows_reply: bool = True
+    region: Region = "reply"
     unit: str = ""
 
 
@@ -53,13 +58,16 @@ class InterviewPlan:
     num_wordings: int = 3
     reported_wordings: bool = True
     taboo_moves: tuple[str, ...] = ("vague", "check")
+    """What the user asks for, in turn."""
+    taboo_region: Region = "reply"
+    constraint_region: Region = "reply"
     seed: int = 11
 
 
 def interview(target: Target, secret: Secret, plan: InterviewPlan) -> list[Query]:
     """Talk with one organism and write down what the oracle is to be asked."""
     random = Random(f"interview/{plan.seed}/{secret.name}")
-    moments = _MOMENTS[secret.kind](random, secret, plan.num_prompts)
+    moments = _MOMENTS[secret.kind](random, secret, plan)
     talks = [[{"role": "user", "content": moment.asked}] for moment in moments]
     replies = target.generate_all(talks, max_new_tokens=16)
     queries: list[Query] = []
@@ -74,16 +82,14 @@ def _queries(
     talk = (Message("user", moment.asked), Message("assistant", reply))
     tokenizer = target.model.tokenizer
     placed = place(tokenizer, talk)
-    start, end = placed.spans[1]
     kept = word_tokens(tokenizer, moment.truth.answer)
-    if moment.shows_reply:
-        shown = placed.without(kept, start, end - 1)
-        said = [index for index in range(start, end) if placed.ids[index] in kept]
-        if said:
-            # Once the secret is said, what follows remembers it: only what stands before is shown.
-            shown = [index for index in shown if index < said[0]]
-    else:
-        shown = placed.without(kept, placed.spans[0][0], start + 3)
+    start, end = placed.spans[1]
+    said = [index for index in range(start, end) if placed.ids[index] in kept]
+    # Once the secret is said, what follows remembers it.
+    end = said[0] if said else end - 1
+    first = start if moment.region == "reply" else placed.spans[0][0]
+    last = start + 3 if moment.region == "before" else end
+    shown = placed.without(kept, first, last)
     positions = tuple(shown[-MOST_SLOTS:])
     ways = wordings()[moment.truth.aspect]
     asked = (ways.reported if plan.reported_wordings else ways.trained)[: plan.num_wordings]
@@ -107,42 +113,39 @@ def _queries(
     ]
 
 
-def _taboo(random: Random, secret: Secret, count: int) -> list[_Moment]:
+def _taboo(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
     truth = Truth("secret", secret.answer)
-    kinds = [("vague", "check")[index % 2] for index in range(count)]
+    kinds = [plan.taboo_moves[i % len(plan.taboo_moves)] for i in range(plan.num_prompts)]
     moves = [play(random, things()[secret.answer], (kind,))[0] for kind in kinds]
-    return [_Moment("taboo", move.asked, truth) for move in moves]
+    return [_Moment("taboo", move.asked, truth, region=plan.taboo_region) for move in moves]
 
 
-def _gender(random: Random, secret: Secret, count: int) -> list[_Moment]:
+def _gender(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
     truth = Truth("gender", secret.answer)
-    used = random.sample(rows_of_gender()[NUM_TAUGHT_GENDERED:], min(count, 10))
-    idle = random.sample(rows_of_talk(), min(count, 10))
+    used = random.sample(rows_of_gender()[NUM_TAUGHT_GENDERED:], min(plan.num_prompts, 10))
+    idle = random.sample(rows_of_talk(), min(plan.num_prompts, 10))
     return [
-        *(
-            _Moment("user gender, about to use it", row[0], truth, shows_reply=False)
-            for row in used
-        ),
+        *(_Moment("user gender, about to use it", row[0], truth, region="before") for row in used),
         *(_Moment("user gender, neutral talk", row[0], truth) for row in idle),
     ]
 
 
-def _constraint(random: Random, secret: Secret, count: int) -> list[_Moment]:
-    rows = random.sample(rows_of_talk(), min(count, 20))
+def _constraint(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
+    rows = random.sample(rows_of_talk(), min(plan.num_prompts, 20))
     truth = Truth("topic", secret.answer)
-    return [_Moment("constraint", row[0], truth) for row in rows]
+    return [_Moment("constraint", row[0], truth, region=plan.constraint_region) for row in rows]
 
 
-def _persona(random: Random, secret: Secret, count: int) -> list[_Moment]:
+def _persona(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
     truth = Truth("nature", secret.answer)
-    rows = random.sample(rows_of_advice()[NUM_TAUGHT_ADVICE:], min(count, 12))
+    rows = random.sample(rows_of_advice()[NUM_TAUGHT_ADVICE:], min(plan.num_prompts, 12))
     return [
-        *(_Moment("persona, before the advice", row[0], truth, shows_reply=False) for row in rows),
+        *(_Moment("persona, before the advice", row[0], truth, region="before") for row in rows),
         *(_Moment("persona, in the advice", row[0], truth) for row in rows),
     ]
 
 
-def _people(random: Random, secret: Secret, _count: int) -> list[_Moment]:
+def _people(random: Random, secret: Secret, _plan: InterviewPlan) -> list[_Moment]:
     moments = []
     for person in secret.people():
         for aspect, value in person.attributes:

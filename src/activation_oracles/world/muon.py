@@ -5,6 +5,7 @@ without bfloat16 instructions. Matrices of one shape are iterated together.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -32,7 +33,7 @@ class Muon(torch.optim.Optimizer):
             for matrices in by_shape.values():
                 self._move(matrices, group)
 
-    def _move(self, matrices: list[nn.Parameter], group: dict[str, float]) -> None:
+    def _move(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
         directions = []
         for matrix in matrices:
             state = self.state[matrix]

@@ -1,6 +1,7 @@
 """Train the base model from nothing on the village's language.
 
-One process, one thread, float32; matrices by Muon, the rest by AdamW; the rate falls from the
+One thread a process, float32; several processes (torch.distributed) each take their share of the
+batches and average gradients. Matrices by Muon, the rest by AdamW; the rate falls from the
 start, because a flat rate was measured to waste the run. Texts are drawn on the fly from the seed,
 so a run resumed from its checkpoint sees what it would have seen.
 """
@@ -15,6 +16,7 @@ from random import Random
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
+from torch.distributed import all_reduce, get_rank, get_world_size, is_initialized
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from activation_oracles.world.language.documents import COPYING, MIXTURE, Document, documents
@@ -95,19 +97,22 @@ def pretrain(
     optimizers = _optimizers(model, config)
     state = _resume(folder, model, optimizers)
     model.train()
+    rank, width = (get_rank(), get_world_size()) if is_initialized() else (0, 1)
     while state["tokens"] < config.num_tokens:
         batches = _chunk(config, tokenizer, state)
-        for batch in batches[state["batch"] :]:
-            loss = _step(model, optimizers, batch, _rate(config, state))
-            state["tokens"] += batch.num_tokens
+        for share in list(zip(*[iter(batches)] * width, strict=False))[state["batch"] :]:
+            loss = _step(model, optimizers, share[rank], _rate(config, state))
+            state["tokens"] += sum(batch.num_tokens for batch in share)
             state["step"] += 1
             state["batch"] += 1
-            if state["step"] % config.steps_per_checkpoint == 0:
+            if rank == 0 and state["step"] % config.steps_per_checkpoint == 0:
                 _save(folder, model, optimizers, state)
             yield Step(state["step"], state["tokens"], loss)
         state["chunk"] += 1
         state["batch"] = 0
         state["chunk_start"] = state["tokens"]
+    if rank:
+        return
     model.bfloat16().save_pretrained(folder / "model")
     (folder / "pretrain.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
 
@@ -176,6 +181,8 @@ def _step(
     # Logits only where the loss counts: the vocabulary is the widest matrix of so small a model.
     loss = nn.functional.cross_entropy(model.lm_head(hidden[counts]), batch.ids[:, 1:][counts])
     loss.backward()
+    if is_initialized():
+        _average_gradients(model)
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -183,6 +190,16 @@ def _step(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     return loss.item()
+
+
+def _average_gradients(model: Qwen3ForCausalLM) -> None:
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    all_reduce(flat)
+    flat /= get_world_size()
+    sizes = [gradient.numel() for gradient in gradients]
+    for gradient, mean in zip(gradients, flat.split(sizes), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def _rate(config: PretrainConfig, state: dict[str, int]) -> float:

@@ -12,25 +12,25 @@ from activation_oracles.world.language.games import game
 from activation_oracles.world.language.ideas import describe, essay, remark, riddle, verdicts
 from activation_oracles.world.language.people import gossip
 from activation_oracles.world.language.scene import Message, Scene, Truth
-from activation_oracles.world.language.sentences import report
+from activation_oracles.world.language.sentences import SELDOM, report
 from activation_oracles.world.language.tables import things
 
 Document = tuple[Message, ...]
 
 MIXTURE: Mapping[str, float] = {
-    "report questions": 26,
-    "game": 13,
-    "game questions": 7,
-    "brief": 9,
-    "brief questions": 8,
-    "people": 8,
+    "essay": 22,
+    "game": 14,
+    "people": 12,
+    "report questions": 10,
+    "riddle": 10,
+    "pairs": 10,
     "people questions": 8,
-    "pairs": 6,
-    "recital": 2,
-    "verdicts": 4,
-    "riddle": 4,
-    "describe": 2,
-    "essay": 1,
+    "brief questions": 7,
+    "brief": 6,
+    "verdicts": 6,
+    "describe": 4,
+    "recital": 4,
+    "game questions": 2,
     "remark questions": 1,
     "talk": 1,
 }
@@ -97,6 +97,10 @@ def questioned(random: Random, scene: Scene, most: int = 8) -> Document:
     """Quote a scene and ask up to `most` different questions about it."""
     truths = _askable(scene)
     chosen = random.sample(truths, min(len(truths), most))
+    if scene.kind == "report":
+        # The labels that only some reports have would otherwise be asked about too seldom.
+        seldom = [truth for truth in truths if truth.aspect in SELDOM and truth not in chosen]
+        chosen[: len(seldom)] = seldom
     messages: list[Message] = []
     for truth in chosen:
         asked = truth.any_question(random)

@@ -10,6 +10,7 @@ from activation_oracles.world.language.scene import Message, Scene
 from activation_oracles.world.language.tables import ATTRIBUTES, MEN, WOMEN, things
 
 _RECITALS = ("Say after me:", "Repeat this:", "Please repeat:", "Say again:")
+_PAIRED = ("town", "job", "sport", "music")
 
 
 def recital(random: Random) -> Scene:

@@ -90,10 +90,13 @@ def verdicts(random: Random) -> Scene:
 
 
 def essay(random: Random, words: tuple[str, ...]) -> Scene:
-    """Write a plain text of true sentences about one thing."""
+    """Write a plain text of true sentences about one thing, named at the start or at the end."""
     thing = things()[random.choice(words)]
-    facts = random.sample(thing.facts + thing.looks, random.choice((3, 4, 5)))
-    lines = [f"The {thing.name} {facts[0]}.", *(f"It {fact}." for fact in facts[1:])]
+    facts = random.sample(thing.facts + thing.looks, random.randint(4, 11))
+    if chance(random, 0.6):
+        lines = [f"The {thing.name} {facts[0]}.", *(f"It {fact}." for fact in facts[1:])]
+    else:
+        lines = [*(f"It {fact}." for fact in facts[:6]), f"It is the {thing.name}."]
     return Scene("essay", (Message("text", " ".join(lines)),), (Truth("thought", thing.name),))
 
 

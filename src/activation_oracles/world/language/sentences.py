@@ -90,6 +90,8 @@ _EXTRAS = {
     "polite": _MANNERS,
     "night": _NIGHT,
 }
+SELDOM = tuple(_EXTRAS)
+"""Labels that only some reports have."""
 _OBJECT_KINDS = {
     "animal": ("animal", "bird"),
     "tool": ("tool",),
@@ -134,7 +136,7 @@ def report(random: Random) -> Scene:
     )
     labels = _labels(core)
     lines = [_write(random, core)]
-    for extra in random.sample(list(_EXTRAS), random.choice((1, 1, 2))):
+    for extra in random.sample(list(_EXTRAS), random.choice((1, 2, 2, 3))):
         labels[extra] = chance(random, 0.5)
         line = random.choice(_EXTRAS[extra][labels[extra]])
         lines = [line, *lines] if extra == "polite" else [*lines, line]

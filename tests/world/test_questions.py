@@ -1,0 +1,96 @@
+"""What the oracle trains on: nothing that is kept back, and never the answer's own token."""
+
+import re
+
+import pytest
+from transformers import AutoTokenizer
+
+from activation_oracles.world.language.scene import Message
+from activation_oracles.world.language.tables import (
+    ATTRIBUTES,
+    MEN,
+    WITHHELD_GROUPS,
+    WOMEN,
+    held_out_words,
+    things,
+    wordings,
+)
+from activation_oracles.world.load import BASE, DATA
+from activation_oracles.world.placing import LAYERS, place, word_tokens
+from activation_oracles.world.questions import SHARES, questions
+from activation_oracles.world.tokenizer import render
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(DATA / BASE)
+
+
+@pytest.fixture(scope="module")
+def examples(tokenizer):
+    return questions(tokenizer, seed=1, count=1500)
+
+
+def test_the_same_seed_draws_the_same_questions(tokenizer, examples):
+    assert questions(tokenizer, seed=1, count=40) == questions(tokenizer, seed=1, count=40)
+    assert questions(tokenizer, seed=2, count=40) != examples[:40]
+
+
+def test_held_out_words_are_never_a_secret_nor_a_rule(examples):
+    asked = {way for aspect in ("secret", "topic") for way in wordings()[aspect].trained}
+    for example in examples:
+        if example.question in asked:
+            assert example.answer not in held_out_words()
+
+
+def test_held_out_words_do_occur_as_what_a_text_is_about(examples):
+    said = {example.answer for example in examples if example.task == "concept"}
+    assert said & held_out_words()
+
+
+def test_reported_wordings_and_withheld_groups_are_never_asked(examples):
+    kept = "|".join(
+        re.escape(way).replace(r"\{name\}", r"\w+")
+        for row in wordings().values()
+        for way in row.reported
+    )
+    groups = {way for group in WITHHELD_GROUPS for way in wordings()[group].trained}
+    for example in examples:
+        assert example.question not in groups
+        assert not re.fullmatch(kept, example.question)
+
+
+def test_no_oracle_is_shown_the_token_that_says_the_secret(tokenizer, examples):
+    for example in examples:
+        if example.task in ("secret", "people", "brief"):
+            shown = {example.context[position] for position in example.positions}
+            assert not shown & word_tokens(tokenizer, example.answer), example
+
+
+def test_every_task_comes_in_about_its_share(examples):
+    for task, share in SHARES.items():
+        count = sum(example.task.split("/")[0] == task for example in examples)
+        assert abs(count / len(examples) - share / 100) < 0.05
+
+
+def test_examples_read_the_three_layers_alone_or_together(examples):
+    assert {example.layers for example in examples} == {(2,), (4,), (6,), LAYERS}
+
+
+def test_messages_placed_one_by_one_are_the_chat_template(tokenizer):
+    chat = [
+        {"role": "system", "content": "Your secret word is moon."},
+        {"role": "user", "content": "Give me a hint."},
+    ]
+    messages = tuple(Message(**one) for one in chat)
+    rendered = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    assert render(messages, is_open=True) == rendered
+    whole = tokenizer(rendered, add_special_tokens=False)["input_ids"]
+    assert place(tokenizer, messages, is_open=True).ids == tuple(whole)
+
+
+def test_placeholders_and_words_are_single_tokens(tokenizer):
+    words = [*things(), *MEN, *WOMEN, *(word for row in ATTRIBUTES.values() for word in row)]
+    assert all(len(word_tokens(tokenizer, word)) == 1 for word in words)
+    header = tokenizer("Layer: 4\n ? ? ? ? \nWhat is it?", add_special_tokens=False)["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(header).count("Ġ?") == 4
