@@ -200,8 +200,10 @@ def _from_row(row: dict[str, Any], where: str) -> Example:
     for name in WORDS:
         if not isinstance(row[name], str):
             raise DataError(f"{where}: {name} is a text, got {row[name]!r:.100}.")
+    lists = {name: tuple(row[name]) for name in LISTS}
+    words = {name: row[name] for name in WORDS}
     try:
-        return Example(**{name: tuple(row[name]) if name in LISTS else row[name] for name in row})
+        return Example(**lists, **words)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
 

@@ -6,7 +6,7 @@ of every batch, and gradients are added up weighted by labelled tokens, so the s
 a single process would make; a mean of per-process means would not be.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -160,7 +160,7 @@ def _learn(run: Run, indices: Sequence[int], vectors: Vectors) -> tuple[Tensor, 
 
 
 @contextmanager
-def _loss(run: Run, part: Batch) -> Iterator[Tensor]:
+def _loss(run: Run, part: Batch) -> Generator[Tensor]:
     """Yield the loss of a batch; backward belongs inside this scope, and outside autocast."""
     device, wanted = run.oracle.model.device.type, run.config.autocast
     with ExitStack() as scope:
@@ -221,7 +221,7 @@ def _try_longest(run: Run) -> None:
 
 
 @contextmanager
-def _checkpointing(network: PreTrainedModel, *, wanted: bool) -> Iterator[None]:
+def _checkpointing(network: PreTrainedModel, *, wanted: bool) -> Generator[None]:
     """Compute blocks again in backward passes inside the scope."""
     if not wanted:
         yield

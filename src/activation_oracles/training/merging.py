@@ -5,7 +5,7 @@ models of a test machine, an adapter costs as much as the layer it adapts, and t
 the step; on large models it would cost more, so each layer is looked at for itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 
 @contextmanager
-def merging(network: PreTrainedModel, adapter: str) -> Iterator[None]:
+def merging(network: PreTrainedModel, adapter: str) -> Generator[None]:
     """Merge an adapter's update into its layers' weights in training passes inside the scope.
 
     Layers where that is slower, or not the same (dropout, another dtype, a quantised base), and

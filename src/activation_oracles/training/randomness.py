@@ -1,7 +1,7 @@
 """The state of every random number that training may draw: taken, kept, and put back."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ def set_random_state(state: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def random_numbers_kept() -> Iterator[None]:
+def random_numbers_kept() -> Generator[None]:
     """Leave all random numbers, at the end of the scope, as they were at its start."""
     before = random_state()
     try:
