@@ -51,6 +51,8 @@ class Reading:
     """After which blocks, counted from 0. By default, what the oracle was trained on."""
     dtype: str = "auto"
     """As float32 or bfloat16; auto keeps the checkpoint's."""
+    attention: str = "sdpa"
+    """transformers' attention implementation; a few architectures know only eager."""
     device: str | None = None
     """As cpu or cuda:0; the first GPU, where there is one, by default."""
 
@@ -70,7 +72,11 @@ class Reading:
             logging.disable_progress_bar()
 
         target = Target.from_pretrained(
-            self.target, adapter=self.adapter, dtype=self.dtype, device=self.device
+            self.target,
+            adapter=self.adapter,
+            dtype=self.dtype,
+            device=self.device,
+            attention=self.attention,
         )
         oracle = Oracle.from_pretrained(self.oracle, model=target.model)
         trained = oracle.card.layers

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from html import escape
-from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 from string import Template
 
 from activation_oracles.world.demo import Cell, Demonstration
@@ -22,7 +22,7 @@ SECRET_HOLDER = "read"
 
 def page(shown: Demonstration, scores: Sequence[ScoreRow]) -> str:
     """Return the page's HTML."""
-    template = Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
+    template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(_title(shown)),
         lead=_lead(shown),
