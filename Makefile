@@ -39,6 +39,8 @@ bench: $(STAMP)
 	for file in benchmarks/*.py; do echo "== $$file" && $(BIN)/python $$file || exit 1; done
 
 $(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --no-deps --retries 0 --index-url $(TORCH_INDEX) $(TORCH) \
 		|| echo "No torch from $(TORCH_INDEX); the usual index has it too."
