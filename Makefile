@@ -42,9 +42,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --no-deps --retries 0 --index-url $(TORCH_INDEX) $(TORCH) \
+	$(BIN)/python -m pip install -q --no-compile --no-deps --retries 0 --index-url $(TORCH_INDEX) $(TORCH) \
 		|| echo "No torch from $(TORCH_INDEX); the usual index has it too."
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:
