@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from activation_oracles.evals.answerers import Read, Say, Vectors
     from activation_oracles.evals.evaluation import Answerer, Comparison, Record
     from activation_oracles.models.target import Target
-    from activation_oracles.oracle.controls import Control
     from activation_oracles.oracle.oracle import Oracle
-    from activation_oracles.types import Activations, Answer, Example
+    from activation_oracles.types import Activations, Example
 
 FEW = 20
 """A task with at most so many different answers is a choice between them."""
@@ -156,36 +155,27 @@ class Asking:
         self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False
     ) -> list[str]:
         """Let the oracle answer greedily; with `nothing` in the slots, not even the vectors."""
-        from activation_oracles.oracle.asking import Decoding
-
-        if not nothing:
-            return self.oracle.answer(examples, vectors, max_new_tokens=self.max_new_tokens)
-        decoding = Decoding(max_new_tokens=self.max_new_tokens)
-
-        def ask(one: "Example", readings: "list[Activations]") -> "list[Answer]":
-            controls = self._controls(nothing=True)
-            rows = self.oracle.ask(readings, [one.question], decoding=decoding, controls=controls)
-            assert isinstance(rows, list)
-            return [row[0] for row in rows]
-
-        return self._by_question(examples, vectors, ask, nothing=True)
+        shown = [None] * len(examples) if nothing else vectors
+        return self.oracle.answer(examples, shown, max_new_tokens=self.max_new_tokens)
 
     def choose(
         self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False
     ) -> list[str]:
-        """Let the oracle choose between the answers that its task knows."""
+        """Let the oracle choose between the answers that its task knows, wording by wording."""
+        from activation_oracles.oracle.controls import Nothing
 
-        def ask(one: "Example", readings: "list[Activations]") -> "list[Answer]":
-            chosen = self.oracle.choose(
-                readings,
-                one.question,
-                self.choices[one.task],
-                controls=self._controls(nothing=nothing),
-            )
+        rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for index, one in enumerate(examples):
+            rows[one.task, one.question].append(index)
+        controls = [Nothing()] if nothing else []
+        said: dict[int, str] = {}
+        for (task, question), indices in rows.items():
+            readings = [self._reading(examples[index], vectors[index]) for index in indices]
+            chosen = self.oracle.choose(readings, question, self.choices[task], controls=controls)
             assert isinstance(chosen, list)
-            return chosen
-
-        return self._by_question(examples, vectors, ask, nothing=nothing)
+            for index, answer in zip(indices, chosen, strict=True):
+                said[index] = answer.controls["nothing"].text if nothing else answer.text
+        return [said[index] for index in range(len(examples))]
 
     def _shown(self, name: str, read: "Read", say: "Say", blind: "Say") -> "list[Answerer]":
         from activation_oracles.evals.answerers import Donors, RandomDirections, Shown
@@ -196,31 +186,6 @@ class Asking:
             Shown(name, "random", RandomDirections(read, self.seed), say),
             Shown(name, "donor", Donors(read, self.seed), say),
         ]
-
-    def _controls(self, *, nothing: bool) -> "list[Control]":
-        from activation_oracles.oracle.controls import Nothing
-
-        return [Nothing()] if nothing else []
-
-    def _by_question(
-        self,
-        examples: "Sequence[Example]",
-        vectors: "Vectors",
-        ask: "Callable[[Example, list[Activations]], list[Answer]]",
-        *,
-        nothing: bool,
-    ) -> list[str]:
-        """Ask once for each wording; return the answers, or those of the control `nothing`."""
-        rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for index, one in enumerate(examples):
-            rows[one.task, one.question].append(index)
-        said: dict[int, str] = {}
-        for indices in rows.values():
-            readings = [self._reading(examples[index], vectors[index]) for index in indices]
-            answers = ask(examples[indices[0]], readings)
-            for index, answer in zip(indices, answers, strict=True):
-                said[index] = answer.controls["nothing"].text if nothing else answer.text
-        return [said[index] for index in range(len(examples))]
 
     def _reading(self, example: "Example", vectors: "Tensor") -> "Activations":
         from activation_oracles.types import Activations
