@@ -54,8 +54,8 @@ class Eval:
     """Length at which an answer is cut."""
     seed: int = 0
     """Decides which examples, random directions and donors."""
-    attention: str = "sdpa"
-    """transformers' attention implementation; a few architectures know only eager."""
+    attention: str | None = None
+    """transformers' attention implementation; by default the architecture's own."""
     device: str | None = None
     """As cpu or cuda:0; the first GPU, where there is one, by default."""
     out: str | None = None
