@@ -75,10 +75,14 @@ class Train:
 
     def run(self) -> None:
         """Train, with a bar on stderr, and print the oracle's folder."""
-        values = self.resolved()
+        config = self.resolved()
+        from accelerate import PartialState
+
         from activation_oracles.training.loop import train
 
-        print(train(values))
+        folder = train(config)
+        if PartialState().is_main_process:
+            print(folder)
 
     def resolved(self) -> TrainConfig:
         """Return the settings of the file and those that were typed, as one."""

@@ -149,14 +149,11 @@ def _check_data(config: TrainConfig, model: LanguageModel, examples: Sequence[Ex
                 )
     deepest = max(max(example.layers) for example in examples)
     highest = max(max(example.context) for example in examples)
-    if (
-        deepest >= model.num_layers
-        or highest >= model.network.get_input_embeddings().num_embeddings
-    ):
+    vocabulary = model.network.config.get_text_config(decoder=True).vocab_size
+    if deepest >= model.num_layers or highest >= vocabulary:
         raise MismatchError(
             f"The data read layer {deepest} and hold token {highest}; {model.name!r} has "
-            f"{model.num_layers} layers and a smaller vocabulary, or fewer layers. Build the data "
-            "for this model."
+            f"{model.num_layers} layers and {vocabulary} tokens. Build the data for this model."
         )
 
 

@@ -1,0 +1,62 @@
+"""The order of examples and the rate of a step are functions of settings, and of nothing else."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import get_linear_schedule_with_warmup
+
+from activation_oracles.training.config import TrainConfig, rate_at
+from activation_oracles.training.order import lengths_of, windows
+
+lengths = st.lists(st.integers(1, 99), max_size=80)
+
+
+@given(lengths, st.integers(1, 7), st.integers(1, 4), st.integers(0, 9))
+def test_every_example_comes_once_but_for_an_incomplete_batch(lengths, size, window, seed):
+    found = windows(lengths, batch_size=size, window=window, seed=seed, epoch=0)
+    batches = [batch for some in found for batch in some]
+    used = [index for batch in batches for index in batch]
+    assert all(len(batch) == size for batch in batches)
+    assert len(batches) == len(lengths) // size
+    assert len(set(used)) == len(used)
+    assert all(len(some) <= window for some in found)
+
+
+def test_order_changes_with_seed_and_epoch_alone():
+    def order(seed, epoch):
+        return windows(range(64), batch_size=4, window=4, seed=seed, epoch=epoch)
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+
+
+def test_batches_hold_like_lengths_and_come_in_no_order_of_length():
+    lengths = [index % 50 for index in range(400)]
+    found = windows(lengths, batch_size=10, window=20, seed=0, epoch=0)
+    for window in found:
+        means = [sum(lengths[index] for index in batch) / len(batch) for batch in window]
+        spreads = [max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in window]
+        assert max(spreads) < 8
+        assert means != sorted(means)
+        assert means != sorted(means, reverse=True)
+
+
+def test_lengths_order_examples_as_their_prompts_do(make_examples, tiny_tokenizer):
+    examples = make_examples(12)
+    found = lengths_of(examples, tiny_tokenizer)
+    slots = [len(one.layers) * len(one.positions) for one in examples]
+    words = [len(tiny_tokenizer.encode(one.question + one.answer)) for one in examples]
+    assert [a - b for a, b in zip(found, slots, strict=True)] == pytest.approx(words, abs=2)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(10, 0.1), (100, 0.1), (7, 0.0), (1, 0.1)])
+def test_the_rate_is_that_of_transformers_linear_schedule(steps, warmup):
+    config = TrainConfig(model="m", data=("d",), output="o", warmup=warmup)
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
+    theirs = get_linear_schedule_with_warmup(optimizer, int(steps * warmup), steps)
+    for step in range(steps):
+        assert rate_at(config, step, steps) == pytest.approx(theirs.get_last_lr()[0], abs=1e-20)
+        optimizer.step()
+        theirs.step()
