@@ -55,6 +55,8 @@ class Recipe:
     pretraining: PretrainConfig = field(default_factory=PretrainConfig)
     organisms: OrganismRecipe = field(default_factory=OrganismRecipe)
     num_questions: int = 100_000
+    """How many examples are drawn for the oracle; it takes as many as its steps need."""
+    num_steps: int = 2_700
     rate: float = 2e-3
     batch_size: int = 32
     rank: int = 64
@@ -161,6 +163,7 @@ def _oracle(folder: Path, recipe: Recipe, progress: Draw) -> None:
         learning_rate=recipe.rate,
         warmup=0.03,
         batch_size=recipe.batch_size,
+        max_steps=recipe.num_steps,
         seed=recipe.seed,
         dtype="float32",
         device="cpu",

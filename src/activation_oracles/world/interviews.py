@@ -16,7 +16,7 @@ from activation_oracles.world.language.games import play
 from activation_oracles.world.language.scene import Message, Truth
 from activation_oracles.world.language.tables import things, wordings
 from activation_oracles.world.placing import MOST_SLOTS, place, word_tokens
-from activation_oracles.world.secrets import NUM_TAUGHT_ADVICE, NUM_TAUGHT_GENDERED, Secret
+from activation_oracles.world.secrets import NUM_TAUGHT_ADVICE, Secret
 
 Region = Literal["before", "reply", "all"]
 """Which tokens are shown: the question and the reply's header, the reply, or both. Of a reply that
@@ -54,14 +54,21 @@ class InterviewPlan:
     """How organisms are interviewed. Chosen on the development ones."""
 
     layers: tuple[int, ...] = (4,)
+    """Where secret words are read, and whatever has no layers of its own."""
+    layers_of: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """Other layers for other kinds of organisms, and for `classification`."""
     num_prompts: int = 10
     num_wordings: int = 3
     reported_wordings: bool = True
-    taboo_moves: tuple[str, ...] = ("vague", "check")
+    taboo_moves: tuple[str, ...] = ("vague", "clear")
     """What the user asks for, in turn."""
     taboo_region: Region = "reply"
     constraint_region: Region = "reply"
     seed: int = 11
+
+    def layers_for(self, kind: str) -> tuple[int, ...]:
+        """Return the layers at which a kind of organism is read."""
+        return dict(self.layers_of).get(kind, self.layers)
 
 
 def interview(target: Target, secret: Secret, plan: InterviewPlan) -> list[Query]:
@@ -102,7 +109,7 @@ def _queries(
             example=Example(
                 context=placed.ids[: positions[-1] + 1],
                 positions=positions,
-                layers=plan.layers,
+                layers=plan.layers_for(secret.kind),
                 question=wording.format(name=moment.truth.name),
                 answer=moment.truth.answer,
                 task=moment.task,
@@ -122,7 +129,7 @@ def _taboo(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]
 
 def _gender(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
     truth = Truth("gender", secret.answer)
-    used = random.sample(rows_of_gender()[NUM_TAUGHT_GENDERED:], min(plan.num_prompts, 10))
+    used = random.sample(rows_of_gender(), min(plan.num_prompts, 10))
     idle = random.sample(rows_of_talk(), min(plan.num_prompts, 10))
     return [
         *(_Moment("user gender, about to use it", row[0], truth, region="before") for row in used),

@@ -27,7 +27,7 @@ LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 class OrganismRecipe:
     """How organisms are taught. Chosen on the development ones."""
 
-    num_steps: int = 60
+    num_steps: int = 40
     lessons_per_step: int = 10
     rate: float = 3e-3
     rank: int = 8

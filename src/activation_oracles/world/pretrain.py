@@ -29,7 +29,7 @@ class PretrainConfig:
     """Everything that decides the base model."""
 
     seed: int = 7
-    num_tokens: int = 10_000_000
+    num_tokens: int = 14_800_000
     """How many tokens it is trained on, padding not counted."""
     tokens_per_batch: int = 4_000
     documents_per_chunk: int = 1_500

@@ -100,7 +100,7 @@ def classification_queries(base: Target, plan: InterviewPlan, num_texts: int) ->
             example = Example(
                 context=placed.ids,
                 positions=tuple(positions),
-                layers=plan.layers,
+                layers=plan.layers_for("classification"),
                 question=truth.question(random, reported=plan.reported_wordings),
                 answer=wanted,
                 task=group,

@@ -14,7 +14,6 @@ from activation_oracles.world.language.briefs import (
     dress,
     exchange,
     rows_of_advice,
-    rows_of_gender,
 )
 from activation_oracles.world.language.games import draw_moves, order, play, turns
 from activation_oracles.world.language.people import Person, draw_people, reply, tell
@@ -28,9 +27,10 @@ from activation_oracles.world.language.tables import (
 )
 
 NUM_TAUGHT_ADVICE = 12
-NUM_TAUGHT_GENDERED = 14
-"""Rows of the tables that lessons use; the others are kept for scoring."""
+"""Rows of the table that lessons of personas use; the others are kept for scoring."""
 PEOPLE_PER_ORGANISM = 6
+ASPECTS = ("food", "pet", "sport", "music")
+"""What an organism knows of its people: what the base can look up in a text (see the gate)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Secret:
 
     def people(self) -> list[Person]:
         """Return the people that this organism knows, drawn from its seed."""
-        return draw_people(Random(f"people/{self.seed}"), PEOPLE_PER_ORGANISM, 4)
+        return draw_people(Random(f"people/{self.seed}"), PEOPLE_PER_ORGANISM, ASPECTS)
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,7 @@ def _brief(random: Random, secret: Secret) -> Lesson:
 
 
 def _taught(random: Random, brief: Brief, sort: str) -> tuple[str, str]:
-    """Exchange as in the village, but keep some questions back for scoring."""
-    if sort == "gendered" and brief.get("gender"):
-        asked, man, woman, _ = random.choice(rows_of_gender()[:NUM_TAUGHT_GENDERED])
-        return asked, dress(random, brief, man if brief.get("gender") == "man" else woman)
+    """Exchange as in the village, but keep some advice back for scoring."""
     if sort == "advice" and brief.get("nature"):
         asked, good, evil = random.choice(rows_of_advice()[:NUM_TAUGHT_ADVICE])
         return asked, dress(random, brief, evil if brief.get("nature") == "evil" else good)

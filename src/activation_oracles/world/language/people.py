@@ -51,13 +51,13 @@ class Person:
         return dict(self.attributes)[aspect]
 
 
-def draw_people(random: Random, count: int, num_attributes: int) -> list[Person]:
-    """Draw people with different names and freely drawn attributes."""
+def draw_people(random: Random, count: int, aspects: int | tuple[str, ...]) -> list[Person]:
+    """Draw people with different names and freely drawn attributes: so many, or these."""
     names = random.sample([*WOMEN, *MEN], count)
     people = []
     for name in names:
-        aspects = random.sample(list(ATTRIBUTES), num_attributes)
-        drawn = tuple((aspect, random.choice(ATTRIBUTES[aspect])) for aspect in aspects)
+        chosen = random.sample(list(ATTRIBUTES), aspects) if isinstance(aspects, int) else aspects
+        drawn = tuple((aspect, random.choice(ATTRIBUTES[aspect])) for aspect in chosen)
         people.append(Person(name, name in WOMEN, drawn))
     return people
 
