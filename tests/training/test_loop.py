@@ -62,10 +62,13 @@ def test_a_run_killed_at_any_step_and_resumed_ends_in_the_same_weights(
     if not uninterrupted:
         whole = train(changed(config, output=str(tmp_path / "whole")), progress=quiet)
         uninterrupted.update(weights(whole))
+    metrics = tmp_path / "run" / "metrics.jsonl"
     for number, kill in enumerate(kills):
         torch.manual_seed(number)  # whatever the next process starts with
         with pytest.raises(KilledError):
             train(changed(config, resume=number > 0), progress=killed_after(kill))
+        with metrics.open("a") as file:
+            file.write('{"step": 99, "lo')
     resumed = train(changed(config, resume=True), progress=quiet)
     assert weights(resumed).keys() == uninterrupted.keys()
     for name, weight in weights(resumed).items():

@@ -63,7 +63,7 @@ def save(
     processes.wait_for_everyone()
     if processes.is_main_process:
         part.rename(final)
-        for old in output.joinpath(FOLDER).iterdir():
+        for old in output.joinpath(FOLDER).glob("*step-*"):
             if old != final:
                 shutil.rmtree(old)
     processes.wait_for_everyone()

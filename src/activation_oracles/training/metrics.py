@@ -28,8 +28,7 @@ class Metrics:
         self._path = path
         self._processes = PartialState()
         if self._processes.is_main_process:
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if step else []
-            kept = [line for line in lines if json.loads(line)["step"] <= step]
+            kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
             path.write_text("".join(kept), encoding="utf-8")
         self._begin()
 
@@ -84,6 +83,12 @@ class Metrics:
         if self._processes.is_main_process:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the whole lines of the file; a run that was killed may have left half a one."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _over_processes(share: Tensor) -> Tensor:
