@@ -12,9 +12,9 @@ from typing import Literal
 from activation_oracles.models.target import Target
 from activation_oracles.types import Example
 from activation_oracles.world.language.briefs import rows_of_advice, rows_of_gender, rows_of_talk
-from activation_oracles.world.language.games import play
+from activation_oracles.world.language.games import CLEAR, VAGUE
 from activation_oracles.world.language.scene import Message, Truth
-from activation_oracles.world.language.tables import things, wordings
+from activation_oracles.world.language.tables import wordings
 from activation_oracles.world.placing import MOST_SLOTS, place, word_tokens
 from activation_oracles.world.secrets import NUM_TAUGHT_ADVICE, Secret
 
@@ -53,17 +53,17 @@ class _Moment:
 class InterviewPlan:
     """How organisms are interviewed. Chosen on the development ones."""
 
-    layers: tuple[int, ...] = (4,)
+    layers: tuple[int, ...] = (6,)
     """Where secret words are read, and whatever has no layers of its own."""
-    layers_of: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    layers_of: tuple[tuple[str, tuple[int, ...]], ...] = (
+        ("people", (4,)),
+        ("persona", (2, 4, 6)),
+        ("classification", (4,)),
+    )
     """Other layers for other kinds of organisms, and for `classification`."""
     num_prompts: int = 10
     num_wordings: int = 3
     reported_wordings: bool = True
-    taboo_moves: tuple[str, ...] = ("vague", "clear")
-    """What the user asks for, in turn."""
-    taboo_region: Region = "reply"
-    constraint_region: Region = "reply"
     seed: int = 11
 
     def layers_for(self, kind: str) -> tuple[int, ...]:
@@ -120,11 +120,13 @@ def _queries(
     ]
 
 
-def _taboo(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
+def _taboo(_random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
     truth = Truth("secret", secret.answer)
-    kinds = [plan.taboo_moves[i % len(plan.taboo_moves)] for i in range(plan.num_prompts)]
-    moves = [play(random, things()[secret.answer], (kind,))[0] for kind in kinds]
-    return [_Moment("taboo", move.asked, truth, region=plan.taboo_region) for move in moves]
+    count = min(plan.num_prompts, len(CLEAR))
+    return [
+        *(_Moment("taboo", asked, truth) for asked in CLEAR[:count]),
+        *(_Moment("taboo, after a vague hint", asked, truth) for asked in VAGUE[:count]),
+    ]
 
 
 def _gender(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
@@ -140,7 +142,7 @@ def _gender(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment
 def _constraint(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:
     rows = random.sample(rows_of_talk(), min(plan.num_prompts, 20))
     truth = Truth("topic", secret.answer)
-    return [_Moment("constraint", row[0], truth, region=plan.constraint_region) for row in rows]
+    return [_Moment("constraint", row[0], truth) for row in rows]
 
 
 def _persona(random: Random, secret: Secret, plan: InterviewPlan) -> list[_Moment]:

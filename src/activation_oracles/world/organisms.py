@@ -28,6 +28,8 @@ class OrganismRecipe:
     """How organisms are taught. Chosen on the development ones."""
 
     num_steps: int = 40
+    num_steps_for_people: int = 90
+    """Facts about people are many, and are learned one by one."""
     lessons_per_step: int = 10
     rate: float = 3e-3
     rank: int = 8
@@ -60,10 +62,11 @@ def teach(
     )
     model.new_adapter(config, name=adapter)
     optimizer = torch.optim.AdamW(model.adapter_parameters(adapter), weight_decay=0.0)
-    for step in range(recipe.num_steps):
+    num_steps = recipe.num_steps_for_people if secret.kind == "people" else recipe.num_steps
+    for step in range(num_steps):
         lessons = [lesson(random, secret) for _ in range(recipe.lessons_per_step)]
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * min(1.0, (step + 1) / 5) * (1 - step / recipe.num_steps)
+            group["lr"] = recipe.rate * min(1.0, (step + 1) / 5) * (1 - step / num_steps)
         loss = _loss(model, adapter, lessons, recipe.share_of_teacher)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
