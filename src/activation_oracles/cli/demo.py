@@ -112,6 +112,9 @@ def told(shown: "Demonstration") -> list[str]:
         "The same question with something else in the slots, or in words:",
         *(f"  {name:<14}  {answer:<{width}}  ({meaning})" for name, answer, meaning in beside),
         *(f"warning: {warning}" for warning in shown.warnings),
+        "",
+        "One word is an example, chosen to show what an answer looks like; try others with",
+        "--organism. How often the oracle is right, over all of them, says the scoreboard.",
     ]
 
 

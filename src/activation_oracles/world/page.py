@@ -75,7 +75,9 @@ def _lead(shown: Demonstration) -> str:
     found = "names it" if shown.says_secret else "does not name it this time"
     return escape(
         "Below, a model gives hints about a word and refuses to say it. An activation oracle, "
-        f"asked about the model's inner states, {found}. Controls show what it says without them."
+        f"asked about the model's inner states, {found}. Controls show what it says without them. "
+        "One word is an example, chosen to show what an answer looks like: how often the oracle "
+        "is right, over all words, says the scoreboard at the end."
     )
 
 
