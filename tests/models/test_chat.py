@@ -1,4 +1,4 @@
-"""Turns are found under the templates of the published families, written from their documentation."""
+"""Turns are found under the published families' templates, written from their documentation."""
 
 import pytest
 
