@@ -2,9 +2,9 @@
 
 usage: python prepare.py FOLDER_OF_DATA OUTPUT_FOLDER
 
-Tense comes as a file for each of twelve tenses. A sentence that stands in two has no one label and is
-dropped; a fifth of the rest, chosen by a hash of the sentence, is for testing. The other sets are
-split as published. Test texts that also stand in training are dropped: none was ever seen.
+Tense comes as a file for each of twelve tenses. A sentence that stands in two has no one label and
+is dropped; a fifth of the rest, chosen by a hash of the sentence, is for testing. The other sets
+are split as published. Test texts that also stand in training are dropped: none was ever seen.
 """
 
 import csv
