@@ -58,7 +58,8 @@ def page(shown: Demonstration, scores: Sequence[ScoreRow]) -> str:
         grid="\n".join(_turns(shown)),
         scores_note=escape(
             "On held-out words, people and topics, asked in wordings the oracle was not trained "
-            "on. Intervals are over units (words or people), not over queries."
+            "on. `read` is the activations in question, `difference` those minus the bare model's; "
+            "the others are controls. Intervals are over units (words, people), not over queries."
         ),
         scores="\n".join(_score_rows(scores)),
         provenance="\n".join(_provenance(shown)),
