@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from activation_oracles.errors import ConfigError, DataError
@@ -37,6 +36,7 @@ from activation_oracles.world.load import BASE, ORACLE, ORGANISMS, load_demo
 from activation_oracles.world.organisms import LINEAR, OrganismRecipe, teach
 from activation_oracles.world.pretrain import PretrainConfig, pretrain
 from activation_oracles.world.questions import questions
+from activation_oracles.world.records import edit_record, halve, read_record, write_record
 from activation_oracles.world.scores import scores
 from activation_oracles.world.secrets import Secret, secrets
 from activation_oracles.world.tokenizer import train_tokenizer
@@ -126,7 +126,7 @@ def finish_base(trained: Path, folder: Path) -> None:
     model.save_pretrained(folder / BASE)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / BASE)
     skills = gate(model.float().eval(), tokenizer, seed=5, num_answers=100)
-    _write(folder / "work" / "gate.json", {skill.name: skill.score for skill in skills})
+    write_record(folder / "work" / "gate.json", {skill.name: skill.score for skill in skills})
 
 
 def _organisms(folder: Path, recipe: Recipe, progress: Draw) -> None:
@@ -147,8 +147,8 @@ def make_organism(folder: Path, secret: Secret, recipe: OrganismRecipe) -> Path:
         pass
     home = _home(folder, secret)
     model.save_adapter(secret.name, home)
-    _halve(home)
-    _edit(home / "adapter_config.json", base_model_name_or_path=BASE)
+    halve(home)
+    edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
     behaviour = check(Target(model, secret.name), Target(model), secret)
     save_organism_card(card_of(secret, behaviour), home)
     return home
@@ -203,12 +203,12 @@ def finish_oracle(trained: Path, folder: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     for name in ("adapter_model.safetensors", "adapter_config.json", "ao_config.json", "README.md"):
         shutil.copy(trained / name, home / name)
-    _halve(home)
-    _edit(home / "adapter_config.json", base_model_name_or_path=BASE)
+    halve(home)
+    edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
     card = json.loads((home / "ao_config.json").read_text(encoding="utf-8"))
     settings = card.get("training", {}).get("config", {})
     settings.update(data=["questions"], output=ORACLE, model=BASE)
-    _write(home / "ao_config.json", card)
+    write_record(home / "ao_config.json", card)
 
 
 def _scores(folder: Path, recipe: Recipe, progress: Draw) -> None:
@@ -224,9 +224,9 @@ def write_card(folder: Path, recipe: Recipe, rows: list[dict[str, Any]]) -> None
         WorldCard(
             command=COMMAND,
             seeds={"recipe": recipe.seed, "pretraining": recipe.pretraining.seed},
-            minutes=_read(folder / "work" / "minutes.json"),
+            minutes=read_record(folder / "work" / "minutes.json"),
             recipe=settings,
-            gate=_read(folder / "work" / "gate.json"),
+            gate=read_record(folder / "work" / "gate.json"),
             scores=rows,
             notes=NOTES,
         ),
@@ -287,27 +287,6 @@ def _needed(path: Path, part: str) -> Path:
     return path
 
 
-def _halve(home: Path) -> None:
-    """Keep an adapter's weights in bf16."""
-    path = home / "adapter_model.safetensors"
-    weights = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(path).items()}
-    save_file(weights, path, {"format": "pt"})
-
-
-def _edit(path: Path, **values: Any) -> None:
-    record = json.loads(path.read_text(encoding="utf-8"))
-    _write(path, record | values)
-
-
 def _note_minutes(folder: Path, part: str, minutes: float) -> None:
     path = folder / "work" / "minutes.json"
-    _write(path, _read(path) | {part: round(minutes, 1)})
-
-
-def _write(path: Path, record: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-def _read(path: Path) -> dict[str, float]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_record(path, read_record(path) | {part: round(minutes, 1)})
