@@ -40,8 +40,10 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     result = dict(below)
     for name, value in above.items():
         held = result.get(name)
-        both = isinstance(held, Mapping) and isinstance(value, Mapping)
-        result[name] = merged(held, value) if both else value
+        if isinstance(held, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(held, value)
+        else:
+            result[name] = value
     return result
 
 

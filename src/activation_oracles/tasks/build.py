@@ -1,6 +1,7 @@
 """A data set from its config: files read and checked first, then examples made, then written."""
 
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -19,6 +20,7 @@ from activation_oracles.tasks.sources import Row, read_documents, read_json, rea
 from activation_oracles.tasks.system_prompt import SystemPrompt, read_asked, read_latentqa
 from activation_oracles.tasks.task import SPLITS, Task, mix, random_for
 from activation_oracles.tasks.windows import Layers
+from activation_oracles.types import Example
 
 
 def build(
@@ -55,7 +57,7 @@ def build(
     if len(set(names)) != len(names):
         raise ConfigError(f"Two tasks have one name among {names}. Give each a `name` of its own.")
     shares = [weight for weight in weights if weight is not None] or None
-    splits = {
+    splits: dict[store.Split, list[Example]] = {
         split: mix(
             tasks,
             # Held-out texts are few, and evaluation reports by task: all are kept.
@@ -148,7 +150,7 @@ def _rows(one: ClassificationConfig, seed: int, root: Path) -> list[Row]:
 
 
 def _questions(one: ClassificationConfig, root: Path) -> Questions:
-    wordings = one.questions
+    wordings: Any = one.questions
     if one.questions_file:
         name, _, key = one.questions_file.partition("#")
         read = read_json(root / name)

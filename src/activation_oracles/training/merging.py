@@ -35,7 +35,7 @@ def merging(network: PreTrainedModel, adapter: str) -> Generator[None]:
             del layer.forward
 
 
-def _pays(layer: LoraLinear, adapter: str) -> bool:
+def _pays(layer: Any, adapter: str) -> bool:
     """Say whether merging is exact for a layer, and cheaper.
 
     Per token, apart: base forward and input gradient, and all three passes through A and B;
@@ -46,9 +46,10 @@ def _pays(layer: LoraLinear, adapter: str) -> bool:
     if type(base) is not nn.Linear or base.weight.dtype != down.dtype:
         return False
     plain = isinstance(layer.lora_dropout[adapter], nn.Identity)
+    plain = plain and adapter not in layer.lora_variant
     inner, outer = base.in_features, base.out_features
-    apart = 2 * inner * outer + 3 * down.shape[0] * (inner + outer)
-    return plain and adapter not in layer.lora_variant and apart > 3 * inner * outer
+    apart = 2 * inner * outer + 3 * int(down.shape[0]) * (inner + outer)
+    return plain and apart > 3 * inner * outer
 
 
 def _merged(
