@@ -51,8 +51,8 @@ class Reading:
     """After which blocks, counted from 0. By default, what the oracle was trained on."""
     dtype: str = "auto"
     """As float32 or bfloat16; auto keeps the checkpoint's."""
-    attention: str = "sdpa"
-    """transformers' attention implementation; a few architectures know only eager."""
+    attention: str | None = None
+    """transformers' attention implementation; by default the architecture's own."""
     device: str | None = None
     """As cpu or cuda:0; the first GPU, where there is one, by default."""
 

@@ -74,8 +74,8 @@ class TrainConfig(Settings):
     """Of the base model; the adapter stays in fp32. Half-precision fp16 gradients underflow."""
     device: str | None = None
     """As `cpu` or `cuda:0`; a GPU where there is one, by default."""
-    attention: str = "sdpa"
-    """transformers' attention implementation."""
+    attention: str | None = None
+    """transformers' attention implementation; by default the architecture's own."""
     autocast: bool = False
     """Compute the oracle's pass in bf16, also on a CPU; texts are always read in `dtype`."""
     gradient_checkpointing: bool = False
