@@ -16,7 +16,9 @@ def lora(**changes) -> LoraConfig:
 
 def random_oracle(folder) -> Oracle:
     model = load(str(folder), dtype="float32", device="cpu")
-    oracle = Oracle.new(model, Card.for_model(model), lora())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        oracle = Oracle.new(model, Card.for_model(model), lora())
     generator = torch.Generator().manual_seed(0)
     for parameter in model.adapter_parameters("oracle"):
         parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)

@@ -210,7 +210,7 @@ def test_learning_moves_the_loss_and_only_the_adapter(fresh_oracle, reading):
     batch = oracle.collate([example], [reading.vectors[:2]])
     base = {n: p.clone() for n, p in oracle.model.network.named_parameters() if "lora" not in n}
     parameters = oracle.model.adapter_parameters("oracle")
-    optimizer = torch.optim.SGD(parameters, lr=0.1)
+    optimizer = torch.optim.SGD(parameters, lr=0.01)
     losses = []
     for _ in range(5):
         with oracle.learning(batch) as loss:
