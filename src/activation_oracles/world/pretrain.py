@@ -15,6 +15,8 @@ from random import Random
 
 import torch
 from jaxtyping import Bool, Int
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed import all_reduce, get_rank, get_world_size, is_initialized
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
@@ -22,6 +24,9 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from activation_oracles.world.language.documents import COPYING, MIXTURE, Document, documents
 from activation_oracles.world.muon import Muon
 from activation_oracles.world.tokenizer import END, START, STOP, render
+
+_CHECKPOINT = "checkpoint.safetensors"
+_WEIGHT = "weight"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,25 +228,38 @@ def _save(
     optimizers: list[torch.optim.Optimizer],
     state: dict[str, int],
 ) -> None:
+    """Write weights, moments and position into one file, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    payload = {
-        "model": model.state_dict(),
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "state": dict(state),
-    }
+    tensors: dict[str, Tensor] = {}
+    for name, weight in model.named_parameters():
+        tensors[f"{_WEIGHT}/{name}"] = weight.detach()
+        for optimizer in optimizers:
+            for kind, value in optimizer.state.get(weight, {}).items():
+                tensors[f"{kind}/{name}"] = value
     part = folder / "checkpoint.part"
-    torch.save(payload, part)
-    part.replace(folder / "checkpoint.pt")
+    save_file(tensors, part, {"state": json.dumps(state)})
+    part.replace(folder / _CHECKPOINT)
 
 
 def _resume(
     folder: Path, model: Qwen3ForCausalLM, optimizers: list[torch.optim.Optimizer]
 ) -> dict[str, int]:
-    path = folder / "checkpoint.pt"
+    path = folder / _CHECKPOINT
     if not path.exists():
         return {"tokens": 0, "step": 0, "chunk": 0, "batch": 0, "chunk_start": 0}
-    payload = torch.load(path, weights_only=True)
-    model.load_state_dict(payload["model"])
-    for optimizer, saved in zip(optimizers, payload["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    return payload["state"]
+    weights = dict(model.named_parameters())
+    owners = {
+        id(weight): optimizer
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for weight in group["params"]
+    }
+    with safe_open(str(path), framework="pt") as file, torch.no_grad():
+        for key in file.keys():  # noqa: SIM118 - not a dict
+            kind, _, name = key.partition("/")
+            tensor, weight = file.get_tensor(key), weights[name]
+            if kind == _WEIGHT:
+                weight.copy_(tensor)
+            else:
+                owners[id(weight)].state[weight][kind] = tensor
+        return json.loads(file.metadata()["state"])
