@@ -193,6 +193,8 @@ def _find(source: str) -> Path | None:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder / FILE_NAME if (folder / FILE_NAME).is_file() else None
+    if source.startswith((".", "/", "~")):
+        raise ConfigError(f"{source!r} is neither a folder nor reachable on the hub: no such path.")
     try:
         return Path(hf_hub_download(source, FILE_NAME))
     except EntryNotFoundError:
