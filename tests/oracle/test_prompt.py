@@ -106,13 +106,17 @@ def test_a_prefix_that_shows_nothing_or_no_layer_is_refused(tiny_tokenizer, pref
         Template(tiny_tokenizer, " ?", prefix)
 
 
-def test_another_placeholder_is_chosen_where_the_published_one_is_not_a_token(shared):
+@pytest.mark.parametrize("name", ["tinytalk-chat", "tinystories-656k"])
+def test_another_placeholder_is_chosen_where_the_published_one_is_not_a_token(shared, name):
     from transformers import AutoTokenizer
 
-    folder = shared / "models" / "tinytalk-chat"
+    folder = shared / "models" / name
     if not folder.is_dir():
-        pytest.skip("shared models hold no tinytalk-chat")
+        pytest.skip(f"shared models hold no {name}")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     chosen = choose_placeholder(tokenizer)
     assert chosen != " ?"
-    assert len(Template(tokenizer, chosen).build((1, 2), 5, QUESTION).slots) == 10
+    template = Template(tokenizer, chosen)
+    prompt = template.build((1, 2), 5, QUESTION)
+    assert len(prompt.slots) == 10
+    assert {prompt.ids[slot] for slot in prompt.slots} == {template.placeholder_id}

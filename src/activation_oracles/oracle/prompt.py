@@ -13,7 +13,11 @@ from transformers import PreTrainedTokenizerBase
 from activation_oracles.errors import ConfigError, DataError, ModelError
 from activation_oracles.models.chat import content_start, render
 
-PLACEHOLDERS = (" ?", " *", " #", " _", " @", " ~", " +", " =", " x", "?", "*", "#", "_")
+PLACEHOLDERS = (
+    *(" ?", " *", " #", " _", " @", " ~", " +", " =", " x"),
+    # Tokenizers that keep a space at the end of the word before it take these.
+    *("?", "*", "#", "_", "$", "%", "&", "+", "=", "~", "<", ">", "|", "x"),
+)
 """In order of preference; the first is the published one."""
 COUNT = "{special_token} * {num_positions}"
 PUBLISHED_PREFIX = "Layer: {layer}\\n{special_token} * {num_positions} \\n"
@@ -63,6 +67,9 @@ class Template:
         """
         ids = self.tokenizer.encode(self.placeholder, add_special_tokens=False)
         if len(ids) != 1:
+            # Some tokenizers put a space before whatever comes first.
+            ids = self._tokens_inside()
+        if len(ids) != 1:
             raise ModelError(
                 f"The placeholder {self.placeholder!r} is {len(ids)} tokens for this tokenizer; "
                 "it must be one. Is this the tokenizer of the oracle's own base model?"
@@ -105,6 +112,16 @@ class Template:
                 f"in the prompt ({len(wrong)} of {len(places)} merged). Choose another."
             )
         return Prompt(tuple(ids), tuple(slots), answer_start, answer_end)
+
+    def _tokens_inside(self) -> list[int]:
+        """Return the placeholder's tokens as they are in the middle of a text."""
+        encoded = self.tokenizer(
+            f"\n{self.placeholder * 3}\n", add_special_tokens=False, return_offsets_mapping=True
+        )
+        start = 1 + len(self.placeholder)
+        end = start + len(self.placeholder)
+        spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        return [token for token, (first, last) in spans if first < end and last > start]
 
     def _header(self, layers: Sequence[int], num_positions: int) -> tuple[str, list[int]]:
         """Return the header and the character at which each placeholder starts."""
@@ -169,8 +186,6 @@ def choose_placeholder(tokenizer: PreTrainedTokenizerBase) -> str:
         ModelError: none of the candidates does.
     """
     for placeholder in PLACEHOLDERS:
-        if len(tokenizer.encode(placeholder, add_special_tokens=False)) != 1:
-            continue
         try:
             Template(tokenizer, placeholder).build((0, 1), 3, "What?")
         except ModelError:
