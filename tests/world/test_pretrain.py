@@ -7,13 +7,17 @@ import pytest
 import torch
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 
+from activation_oracles.world.build import pretrain_base
 from activation_oracles.world.language.scene import Message
 from activation_oracles.world.load import BASE, DATA
-from activation_oracles.world.pretrain import PretrainConfig, encode_counted, pretrain
+from activation_oracles.world.pretrain import Phase, PretrainConfig, encode_counted, pretrain
+from activation_oracles.world.together import together
 
 CONFIG = PretrainConfig(
-    num_tokens=2500,
-    tokens_per_batch=400,
+    phases=(
+        Phase(mixture="DRILLS", until=900, tokens_per_batch=400, share_of_others=0.0),
+        Phase(mixture="MIXTURE", until=2500, tokens_per_batch=600, share_of_others=0.3),
+    ),
     documents_per_chunk=12,
     width=64,
     num_layers=2,
@@ -49,3 +53,27 @@ def test_all_that_the_assistant_says_counts_and_only_that_without_a_share_of_oth
     ((ids, counts),) = encode_counted(tokenizer, [talk], Random(0), 0.0)
     said = tokenizer.decode([token for token, wanted in zip(ids, counts, strict=True) if wanted])
     assert said == "\n Good day to you.<|im_end|>"
+
+
+def test_two_processes_learn_what_one_does(tokenizer, tmp_path):
+    ends = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        tokenizer.save_pretrained(folder / BASE)
+        losses = [step.loss for step in together(processes, pretrain_base, CONFIG, folder)]
+        model = Qwen3ForCausalLM.from_pretrained(folder / "work" / "base" / "model")
+        ends.append((torch.tensor(losses), model.state_dict()))
+    (one, weights), (two, others) = ends
+    torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
+    for key in weights:
+        # The weights are kept in bf16: one rounding apart.
+        torch.testing.assert_close(weights[key], others[key], atol=1e-3, rtol=1e-2)
+
+
+def test_phases_follow_each_other_and_the_last_one_stays(tokenizer):
+    drills, copying, rest = PretrainConfig().phases
+    config = PretrainConfig()
+    assert config.phase_at(0) is drills
+    assert config.phase_at(drills.until) is copying
+    assert config.phase_at(rest.until + 1) is rest
+    assert config.num_tokens == rest.until

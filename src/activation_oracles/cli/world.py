@@ -21,13 +21,22 @@ class BuildWorld:
     """Make the parts anew, even where they are finished."""
     out: str = "world"
     """Folder for the result, as `ao demo --world` reads it."""
+    processes: int = 2
+    """How many share the work, one thread each. What is made does not depend on it, but for the
+    rounding of sums."""
 
     def run(self) -> None:
         """Print the folder; progress goes to stderr."""
         from activation_oracles.world.build import ALL, build
 
         folder = Path(self.out)
-        build(folder, self.part or ALL, progress=bar, again=self.again)
+        build(
+            folder,
+            self.part or ALL,
+            progress=bar,
+            again=self.again,
+            processes=self.processes,
+        )
         print(folder)
 
 

@@ -22,6 +22,7 @@ from activation_oracles.tasks import store
 from activation_oracles.training.config import Lora, TrainConfig
 from activation_oracles.training.loop import steps
 from activation_oracles.training.prepare import SETTINGS, prepare
+from activation_oracles.training.progress import Step
 from activation_oracles.world.behaviour import check
 from activation_oracles.world.cards import (
     CARD,
@@ -35,20 +36,16 @@ from activation_oracles.world.gate import gate
 from activation_oracles.world.load import BASE, ORACLE, ORGANISMS, load_demo
 from activation_oracles.world.organisms import LINEAR, OrganismRecipe, teach
 from activation_oracles.world.pretrain import PretrainConfig, pretrain
+from activation_oracles.world.pretrain import Step as BaseStep
 from activation_oracles.world.questions import questions
 from activation_oracles.world.records import edit_record, halve, read_record, write_record
 from activation_oracles.world.scores import scores
 from activation_oracles.world.secrets import Secret, secrets
+from activation_oracles.world.together import Heard, share, together
 from activation_oracles.world.tokenizer import train_tokenizer
 
 ALL = ("tokenizer", "base", "organisms", "oracle", "scores")
 COMMAND = "ao world build"
-NOTES = (
-    "The shipped base and oracle were made in stages, with the mixture and the oracle's schedule "
-    "changed by hand on the way and some stages on two processes: see docs/world.md. The recipe "
-    "describes the same stages but was not run from end to end.",
-)
-"""What a reader of a world's card should know before comparing it with a rebuild."""
 Draw = Callable[[Iterator[Any], str, int], Iterable[Any]]
 """Passes steps on and draws them: gets the steps, a title, and how many there will be."""
 
@@ -80,6 +77,7 @@ def build(
     progress: Draw = silent,
     recipe: Recipe = Recipe(),
     again: bool = False,
+    processes: int = 1,
 ) -> None:
     """Make the village, or some of its parts, in a folder.
 
@@ -89,6 +87,8 @@ def build(
         progress: draws the steps of whatever takes long.
         recipe: what decides the weights.
         again: make the parts named anew, though they are there.
+        processes: how many share the work, one thread each. Their number does not change what is
+            made, but for the rounding of sums.
 
     Raises:
         ConfigError: an unknown part, or one that needs another first.
@@ -97,27 +97,44 @@ def build(
     if unknown:
         raise ConfigError(f"The village has no part {unknown}; its parts are {', '.join(ALL)}.")
     torch.set_num_threads(1)
+    job = Job(folder, recipe, progress, processes)
     for part in (part for part in ALL if part in parts):
         if again:
             _forget(folder, part)
         if _is_done(folder, part):
             continue
         started = time.monotonic()
-        _MAKERS[part](folder, recipe, progress)
+        _MAKERS[part](job)
         _note_minutes(folder, part, (time.monotonic() - started) / 60)
 
 
-def _tokenizer(folder: Path, recipe: Recipe, _progress: Draw) -> None:
-    train_tokenizer(seed=recipe.seed).save_pretrained(folder / BASE)
+@dataclass(frozen=True)
+class Job:
+    """What every part is made with; see `build`."""
+
+    folder: Path
+    recipe: Recipe
+    progress: Draw
+    processes: int
 
 
-def _base(folder: Path, recipe: Recipe, progress: Draw) -> None:
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(_needed(folder / BASE, "tokenizer"))
-    work = folder / "work" / "base"
-    num_steps = recipe.pretraining.num_tokens // recipe.pretraining.tokens_per_batch
-    for _ in progress(pretrain(recipe.pretraining, tokenizer, work), "base", num_steps):
+def _tokenizer(job: Job) -> None:
+    train_tokenizer(seed=job.recipe.seed).save_pretrained(job.folder / BASE)
+
+
+def _base(job: Job) -> None:
+    _needed(job.folder / BASE / "tokenizer.json", "tokenizer")
+    config = job.recipe.pretraining
+    made = together(job.processes, pretrain_base, config, job.folder)
+    for _ in job.progress(made, "base", config.num_steps):
         pass
-    finish_base(work / "model", folder)
+    finish_base(job.folder / "work" / "base" / "model", job.folder)
+
+
+def pretrain_base(config: PretrainConfig, folder: Path) -> Iterator[BaseStep]:
+    """Pretrain on the folder's tokenizer, as every process does that shares the work."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / BASE)
+    yield from pretrain(config, tokenizer, folder / "work" / "base")
 
 
 def finish_base(trained: Path, folder: Path) -> None:
@@ -129,15 +146,19 @@ def finish_base(trained: Path, folder: Path) -> None:
     write_record(folder / "work" / "gate.json", {skill.name: skill.score for skill in skills})
 
 
-def _organisms(folder: Path, recipe: Recipe, progress: Draw) -> None:
-    _needed(folder / BASE / "config.json", "base")
-    wanted = [secret for secret in secrets() if not (_home(folder, secret) / CARD).exists()]
-    for _ in progress(
-        (make_organism(folder, secret, recipe.organisms) for secret in wanted),
-        "organisms",
-        len(wanted),
-    ):
+def _organisms(job: Job) -> None:
+    _needed(job.folder / BASE / "config.json", "base")
+    wanted = [secret for secret in secrets() if not (_home(job.folder, secret) / CARD).exists()]
+    made = together(job.processes, _make_share, job.folder, wanted, job.recipe.organisms)
+    for _ in job.progress(made, "organisms", len(wanted)):
         pass
+
+
+def _make_share(folder: Path, wanted: list[Secret], recipe: OrganismRecipe) -> Iterator[Heard]:
+    rank, processes = share()
+    for secret in wanted[rank::processes]:
+        make_organism(folder, secret, recipe)
+        yield Heard(secret.name)
 
 
 def make_organism(folder: Path, secret: Secret, recipe: OrganismRecipe) -> Path:
@@ -154,15 +175,23 @@ def make_organism(folder: Path, secret: Secret, recipe: OrganismRecipe) -> Path:
     return home
 
 
-def _oracle(folder: Path, recipe: Recipe, progress: Draw) -> None:
+def _oracle(job: Job) -> None:
+    data = job.folder / "work" / "questions"
+    if not (data / store.MANIFEST).exists():
+        write_questions(data, str(job.folder / BASE), job.recipe)
+    made = together(job.processes, _train_oracle, job.folder, job.recipe)
+    for _ in job.progress(made, "oracle", job.recipe.num_steps):
+        pass
+    finish_oracle(job.folder / "work" / "oracle", job.folder)
+
+
+def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
     model = load(str(folder / BASE), dtype="float32")
     model.name = BASE
-    data, output = folder / "work" / "questions", folder / "work" / "oracle"
-    if not (data / store.MANIFEST).exists():
-        write_questions(data, str(folder / BASE), recipe)
+    output = folder / "work" / "oracle"
     config = TrainConfig(
         model=BASE,
-        data=(str(data),),
+        data=(str(folder / "work" / "questions"),),
         output=str(output),
         resume=(output / SETTINGS).exists(),
         lora=Lora(rank=recipe.rank, alpha=2 * recipe.rank, dropout=0.0, layers=LINEAR),
@@ -176,10 +205,7 @@ def _oracle(folder: Path, recipe: Recipe, progress: Draw) -> None:
         device="cpu",
         evaluate_examples=40,
     )
-    run = prepare(config, model)
-    for _ in progress(steps(run), "oracle", run.num_steps):
-        pass
-    finish_oracle(output, folder)
+    yield from steps(prepare(config, model))
 
 
 def write_questions(data: Path, base: str, recipe: Recipe) -> None:
@@ -211,10 +237,12 @@ def finish_oracle(trained: Path, folder: Path) -> None:
     write_record(home / "ao_config.json", card)
 
 
-def _scores(folder: Path, recipe: Recipe, progress: Draw) -> None:
-    demo = load_demo(_needed(folder, "oracle"))
-    rows = scores(demo, progress=lambda names: progress(iter(names), "scores", len(demo.organisms)))
-    write_card(folder, recipe, [asdict(row) for row in rows])
+def _scores(job: Job) -> None:
+    demo = load_demo(_needed(job.folder, "oracle"))
+    rows = scores(
+        demo, progress=lambda names: job.progress(iter(names), "scores", len(demo.organisms))
+    )
+    write_card(job.folder, job.recipe, [asdict(row) for row in rows])
 
 
 def write_card(folder: Path, recipe: Recipe, rows: list[dict[str, Any]]) -> None:
@@ -228,13 +256,12 @@ def write_card(folder: Path, recipe: Recipe, rows: list[dict[str, Any]]) -> None
             recipe=settings,
             gate=read_record(folder / "work" / "gate.json"),
             scores=rows,
-            notes=NOTES,
         ),
         folder,
     )
 
 
-_MAKERS: dict[str, Callable[[Path, Recipe, Draw], None]] = {
+_MAKERS: dict[str, Callable[[Job], None]] = {
     "tokenizer": _tokenizer,
     "base": _base,
     "organisms": _organisms,

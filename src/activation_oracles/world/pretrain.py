@@ -1,9 +1,9 @@
 """Train the base model from nothing on the village's language.
 
-One thread a process, float32; several processes (torch.distributed) each take their share of the
-batches and average gradients. Matrices by Muon, the rest by AdamW; the rate falls from the
-start, because a flat rate was measured to waste the run. Texts are drawn on the fly from the seed,
-so a run resumed from its checkpoint sees what it would have seen.
+One thread a process, float32; of several processes (`together`) each takes its share of every
+batch, so their number does not change what is learned. Matrices by Muon, the rest by AdamW; the
+rate falls from the start, because a flat rate was measured to waste the run. Texts are drawn on the
+fly from the seed, so a run resumed from its checkpoint sees what it would have seen.
 """
 
 import json
@@ -18,15 +18,46 @@ from jaxtyping import Bool, Int
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.distributed import all_reduce, get_rank, get_world_size, is_initialized
+from torch.distributed import all_reduce
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from activation_oracles.world.language.documents import COPYING, MIXTURE, Document, documents
+from activation_oracles.world.language.documents import (
+    COPYING,
+    DRILLS,
+    MIXTURE,
+    Document,
+    documents,
+)
 from activation_oracles.world.muon import Muon
+from activation_oracles.world.together import share
 from activation_oracles.world.tokenizer import END, START, STOP, render
 
 _CHECKPOINT = "checkpoint.safetensors"
 _WEIGHT = "weight"
+_FEWEST_ROWS = 4
+_MIXTURES = {"DRILLS": DRILLS, "COPYING": COPYING, "MIXTURE": MIXTURE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """What is learned up to some point, and in which helpings."""
+
+    mixture: str
+    """One of the mixtures of `language.documents`, by its name there."""
+    until: int
+    """Up to how many tokens, counted from the very start."""
+    tokens_per_batch: int
+    share_of_others: float
+    """How many of the tokens of others count in the loss. The assistant's all do."""
+
+
+PHASES = (
+    # Measured: with large batches, or with the drills' unforeseeable words in the loss, nothing is
+    # looked up after two million tokens; so, after a quarter of a million.
+    Phase(mixture="DRILLS", until=800_000, tokens_per_batch=1_250, share_of_others=0.0),
+    Phase(mixture="COPYING", until=2_600_000, tokens_per_batch=2_500, share_of_others=0.05),
+    Phase(mixture="MIXTURE", until=12_500_000, tokens_per_batch=5_000, share_of_others=0.3),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,23 +65,34 @@ class PretrainConfig:
     """Everything that decides the base model."""
 
     seed: int = 7
-    num_tokens: int = 14_800_000
-    """How many tokens it is trained on, padding not counted."""
-    tokens_per_batch: int = 4_000
+    phases: tuple[Phase, ...] = PHASES
     documents_per_chunk: int = 1_500
     """How many documents are drawn at once and sorted by length into batches."""
-    peak_rate: float = 2.5e-3
+    peak_rate: float = 5e-3
     num_warmup_steps: int = 60
     weight_decay: float = 0.05
-    share_of_others: float = 0.3
-    """How many of the tokens of others count in the loss. The assistant's all do."""
     width: int = 128
     num_layers: int = 8
     feed_forward: int = 384
     steps_per_checkpoint: int = 100
-    copying_from: int = 2_300_000
-    """From how many tokens on the mixture is one where most answers stand in the text."""
-    copying_until: int = 4_900_000
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens it is trained on, padding not counted."""
+        return self.phases[-1].until
+
+    @property
+    def num_steps(self) -> int:
+        """About how many steps that takes."""
+        starts = [0, *(phase.until for phase in self.phases)]
+        return sum(
+            (phase.until - start) // phase.tokens_per_batch
+            for start, phase in zip(starts, self.phases, strict=False)
+        )
+
+    def phase_at(self, num_tokens: int) -> Phase:
+        """Return the phase in which so many tokens have been seen."""
+        return next((one for one in self.phases if num_tokens < one.until), self.phases[-1])
 
 
 @dataclass(frozen=True)
@@ -102,12 +144,11 @@ def pretrain(
     optimizers = _optimizers(model, config)
     state = _resume(folder, model, optimizers)
     model.train()
-    rank, width = (get_rank(), get_world_size()) if is_initialized() else (0, 1)
+    rank, _ = share()
     while state["tokens"] < config.num_tokens:
-        batches = _chunk(config, tokenizer, state)
-        for share in list(zip(*[iter(batches)] * width, strict=False))[state["batch"] :]:
-            loss = _step(model, optimizers, share[rank], _rate(config, state))
-            state["tokens"] += sum(batch.num_tokens for batch in share)
+        for batch in _chunk(config, tokenizer, state)[state["batch"] :]:
+            loss = _step(model, optimizers, batch, _rate(config, state))
+            state["tokens"] += batch.num_tokens
             state["step"] += 1
             state["batch"] += 1
             if rank == 0 and state["step"] % config.steps_per_checkpoint == 0:
@@ -156,17 +197,19 @@ def _chunk(
     config: PretrainConfig, tokenizer: PreTrainedTokenizerFast, state: dict[str, int]
 ) -> list[_Batch]:
     random = Random(f"{config.seed}/{state['chunk']}")
-    is_copying = config.copying_from <= state["chunk_start"] < config.copying_until
-    mixture = COPYING if is_copying else MIXTURE
+    phase = config.phase_at(state["chunk_start"])
+    mixture = _MIXTURES[phase.mixture]
     drawn = list(islice(documents(random.getrandbits(60), mixture), config.documents_per_chunk))
-    rows = encode_counted(tokenizer, drawn, random, config.share_of_others)
+    rows = encode_counted(tokenizer, drawn, random, phase.share_of_others)
     rows.sort(key=lambda row: len(row[0]))
     groups: list[list[tuple[list[int], list[bool]]]] = [[]]
     for row in rows:
-        if groups[-1] and len(row[0]) * (len(groups[-1]) + 1) > config.tokens_per_batch:
+        if groups[-1] and len(row[0]) * (len(groups[-1]) + 1) > phase.tokens_per_batch:
             groups.append([])
         groups[-1].append(row)
-    batches = [_pad(group, _id(tokenizer, STOP)) for group in groups]
+    # What is left at the end of a chunk may be too few rows to be shared out.
+    whole = [group for group in groups if len(group) >= _FEWEST_ROWS]
+    batches = [_pad(group, _id(tokenizer, STOP)) for group in whole]
     random.shuffle(batches)
     return batches
 
@@ -181,13 +224,16 @@ def _pad(rows: list[tuple[list[int], list[bool]]], pad: int) -> _Batch:
 def _step(
     model: Qwen3ForCausalLM, optimizers: list[torch.optim.Optimizer], batch: _Batch, rate: float
 ) -> float:
-    hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
-    counts = batch.counts[:, 1:]
+    rank, processes = share()
+    ids, counts = batch.ids[rank::processes], batch.counts[rank::processes, 1:]
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     # Logits only where the loss counts: the vocabulary is the widest matrix of so small a model.
-    loss = nn.functional.cross_entropy(model.lm_head(hidden[counts]), batch.ids[:, 1:][counts])
+    logits = model.lm_head(hidden[counts])
+    loss = nn.functional.cross_entropy(logits, ids[:, 1:][counts], reduction="sum")
+    loss = loss / batch.counts[:, 1:].sum()
     loss.backward()
-    if is_initialized():
-        _average_gradients(model)
+    if processes > 1:
+        _add_gradients(model, loss.detach())
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -197,14 +243,14 @@ def _step(
     return loss.item()
 
 
-def _average_gradients(model: Qwen3ForCausalLM) -> None:
+def _add_gradients(model: Qwen3ForCausalLM, loss: Tensor) -> None:
+    """Add up the gradients of all processes, and their losses with them."""
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    parts = [*gradients, loss]
+    flat = torch.cat([part.flatten() for part in parts])
     all_reduce(flat)
-    flat /= get_world_size()
-    sizes = [gradient.numel() for gradient in gradients]
-    for gradient, mean in zip(gradients, flat.split(sizes), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    for part, whole in zip(parts, flat.split([part.numel() for part in parts]), strict=True):
+        part.copy_(whole.view_as(part))
 
 
 def _rate(config: PretrainConfig, state: dict[str, int]) -> float:

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from activation_oracles.world.language.documents import documents
 from activation_oracles.world.language.scene import Message
-from activation_oracles.world.language.tables import things, wordings
+from activation_oracles.world.language.tables import all_words, wordings
 
 START, END, STOP = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 CHAT_TEMPLATE = (
@@ -26,7 +26,7 @@ _SPLIT = r"'s|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]
 
 
 def train_tokenizer(
-    *, seed: int, num_documents: int = 40_000, size: int = 2048
+    *, seed: int, num_documents: int = 40_000, size: int = 2560
 ) -> PreTrainedTokenizerFast:
     """Train the tokenizer on freshly drawn documents and on oracle prompts."""
     tokenizer = Tokenizer(models.BPE())
@@ -75,5 +75,5 @@ def _corpus(seed: int, num_documents: int) -> Iterator[str]:
         slots = " ?" * random.randint(1, 20)
         header = f"Layer: {random.randint(0, 7)}\n{slots} \n"
         yield f"system\n user\n assistant\n {header}{random.choice(questions)}"
-    for thing in things().values():
-        yield f" {thing.name}" * 40
+    for word in all_words():
+        yield f" {word}" * 40

@@ -9,7 +9,7 @@ from random import Random
 from activation_oracles.world.language.briefs import briefing, plain_talk
 from activation_oracles.world.language.drills import pairs, recital
 from activation_oracles.world.language.games import game
-from activation_oracles.world.language.ideas import describe, essay, remark, riddle, verdicts
+from activation_oracles.world.language.ideas import describe, essay, remark, verdicts
 from activation_oracles.world.language.people import gossip
 from activation_oracles.world.language.scene import Message, Scene, Truth
 from activation_oracles.world.language.sentences import SELDOM, report
@@ -18,40 +18,40 @@ from activation_oracles.world.language.tables import things
 Document = tuple[Message, ...]
 
 MIXTURE: Mapping[str, float] = {
-    "essay": 22,
-    "game": 14,
-    "people": 12,
-    "report questions": 10,
-    "riddle": 10,
-    "pairs": 10,
-    "people questions": 8,
-    "brief questions": 7,
-    "brief": 6,
-    "verdicts": 6,
-    "describe": 4,
-    "recital": 4,
+    "essay": 18,
+    "report questions": 14,
+    "game": 13,
+    "people": 10,
+    "people questions": 10,
+    "brief questions": 9,
+    "brief": 7,
+    "pairs": 4,
+    "verdicts": 4,
+    "recital": 3,
+    "describe": 3,
     "game questions": 2,
-    "remark questions": 1,
+    "remark questions": 2,
     "talk": 1,
 }
 """How many of a hundred documents are of each sort."""
 
 
 COPYING: Mapping[str, float] = {
-    "recital": 14,
-    "pairs": 18,
-    "game": 7,
+    "people questions": 20,
+    "brief questions": 18,
+    "pairs": 15,
+    "recital": 10,
     "game questions": 9,
-    "brief": 8,
-    "brief questions": 12,
+    "report questions": 8,
     "people": 8,
-    "people questions": 8,
-    "report questions": 6,
-    "riddle": 2,
-    "verdicts": 2,
-    "remark questions": 6,
+    "brief": 4,
+    "game": 4,
+    "remark questions": 4,
 }
-"""A mixture in which most answers stand in the text: finding them is the first skill to learn."""
+"""A mixture in which most answers stand in the text."""
+
+DRILLS: Mapping[str, float] = {"recital": 50, "pairs": 50}
+"""Nothing but words that stand before: looking back is the first skill to learn."""
 
 
 def documents(seed: int, mixture: Mapping[str, float] = MIXTURE) -> Iterator[Document]:
@@ -86,7 +86,6 @@ def draw_scene(random: Random, subject: str, *, is_short: bool = False) -> Scene
         "game": lambda random, words: game(random, words, most=2 if is_short else 6),
         "brief": lambda random, words: briefing(random, words, most=2 if is_short else 4),
         "describe": describe,
-        "riddle": riddle,
         "essay": essay,
         "remark": remark,
     }

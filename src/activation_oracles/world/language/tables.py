@@ -4,6 +4,7 @@ Only what everybody knows is fixed: what a moon looks like, what a pirate shouts
 is asked for (who likes what, which word is secret) is drawn anew for every text, elsewhere.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -121,6 +122,16 @@ def wordings() -> dict[str, Wording]:
             tuple(way[1:] for way in ways if way.startswith("*")),
         )
     return table
+
+
+@cache
+def all_words() -> tuple[str, ...]:
+    """Return every word the village knows: names, things, and what its tables say of them."""
+    said = [*WOMEN, *MEN, *things(), *(word for pool in ATTRIBUTES.values() for word in pool)]
+    for table in ("things", "advice", "gendered", "smalltalk", "wordings", "looks"):
+        for row in rows(f"{table}.txt"):
+            said += re.findall(r"[A-Za-z]+", " ".join(row))
+    return tuple(dict.fromkeys(said))
 
 
 @cache
