@@ -8,7 +8,7 @@ import pytest
 from activation_oracles.world.language.briefs import Brief, briefing, exchange, rows_of_gender
 from activation_oracles.world.language.documents import COPYING, MIXTURE, document, documents
 from activation_oracles.world.language.games import game
-from activation_oracles.world.language.ideas import describe, riddle
+from activation_oracles.world.language.ideas import describe, verdicts
 from activation_oracles.world.language.people import gossip
 from activation_oracles.world.language.sentences import report
 from activation_oracles.world.language.tables import (
@@ -72,8 +72,9 @@ def test_the_assistant_never_says_its_secret_word_and_judges_rightly():
         for asked, said in zip(scene.messages[1::2], scene.messages[2::2], strict=True):
             assert secret.name not in said.content.rstrip(".!").split()
             claimed = [fact for fact in secret.facts + secret.looks if _claims(asked.content, fact)]
-            if said.content in ("Yes.", "No."):
-                assert (said.content == "Yes.") == bool(claimed)
+            if said.content.endswith((", so yes.", ", so no.")):
+                assert said.content.endswith("yes.") == bool(claimed)
+                assert said.content.split(",")[0].removeprefix("It ") in secret.looks
 
 
 def _claims(question, fact):
@@ -146,11 +147,21 @@ def test_labels_can_be_seen_in_the_words():
         assert (scene["edible"] == "Yes") == ("food" in named)
 
 
-def test_descriptions_do_not_name_their_thing_and_riddles_do_only_in_the_solution():
+def test_descriptions_do_not_name_their_thing():
     random = Random(8)
     for _ in range(100):
         described = describe(random, tuple(things()))
         assert described["thought"] not in described.messages[1].content.strip(".").split()
-        solved = riddle(random, tuple(things()))
-        assert solved["thought"] not in solved.messages[0].content.strip("?.").split()
-        assert solved.messages[1].content.endswith(f"the {solved['thought']}.")
+
+
+def test_verdicts_say_how_it_is_before_they_judge():
+    random = Random(9)
+    judged = []
+    for _ in range(100):
+        for asked, said in zip(*[iter(verdicts(random).messages)] * 2, strict=True):
+            claim = asked.content.split(" it ")[-1] if "And that" in asked.content else ""
+            truth, judgement = said.content.removeprefix("It ").split(", so ")
+            judged.append(judgement)
+            if claim:
+                assert (claim.rstrip("?") == truth) == (judgement == "yes.")
+    assert 0.4 < judged.count("yes.") / len(judged) < 0.6

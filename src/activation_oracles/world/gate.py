@@ -1,9 +1,9 @@
 """Does the base model have the skills, in text? No oracle is trained before it does.
 
 Every answer is scored as a whole: it is right when each of its tokens is the model's first choice.
+Hints may be given in many ways and are right when they are true.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -11,22 +11,20 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from activation_oracles.world.language.documents import Document, document, draw_scene, quoted
+from activation_oracles.world.language.games import CLEAR, VAGUE, order
 from activation_oracles.world.language.scene import Message
-from activation_oracles.world.language.tables import wordings
+from activation_oracles.world.language.tables import things, wordings
 from activation_oracles.world.tokenizer import render
 
 _SCENE_OF = {"secret": "game", "secret_kind": "game", "thought": "remark"}
 _PEOPLE = ("food", "town", "job", "pet", "sport", "music")
 _BRIEF = ("persona", "nature", "topic", "ending", "gender")
 _DIALOGUES = {
-    "repeats words": ("recital", lambda text: True),
-    "looks up pairs": ("pairs", lambda text: True),
-    "plays: vague hint": ("game", lambda text: text.startswith("It ")),
-    "plays: yes or no": ("game", lambda text: text in ("Yes.", "No.")),
-    "solves a riddle": ("riddle", lambda text: True),
-    "knows things": ("verdicts", lambda text: text in ("Yes.", "No.")),
-    "answers on people": ("people", lambda text: True),
+    "looks up pairs": "pairs",
+    "judges claims": "verdicts",
+    "answers on people": "people",
 }
+_LONGEST_HINT = 24
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,11 @@ def gate(
             continue
         texts = [_asked(random, aspect) for _ in range(num_answers)]
         skills.append(Skill(aspect, _share_right(model, tokenizer, texts), num_answers))
-    for name, (sort, fits) in _DIALOGUES.items():
-        texts = [_ending_with(random, sort, fits) for _ in range(num_answers)]
+    for name, sort in _DIALOGUES.items():
+        texts = [document(random, sort) for _ in range(num_answers)]
         skills.append(Skill(name, _share_right(model, tokenizer, texts), num_answers))
+    hints = [_is_true_hint(model, tokenizer, random) for _ in range(num_answers)]
+    skills.append(Skill("gives true hints", sum(hints) / num_answers, num_answers))
     return skills
 
 
@@ -72,14 +72,6 @@ def _asked(random: Random, aspect: str) -> Document:
             return (Message("user", content), Message("assistant", truth.answer))
 
 
-def _ending_with(random: Random, sort: str, fits: Callable[[str], bool]) -> Document:
-    while True:
-        messages = document(random, sort)
-        for index in range(len(messages) - 1, -1, -1):
-            if messages[index].role == "assistant" and fits(messages[index].content):
-                return messages[: index + 1]
-
-
 @torch.no_grad()
 def _share_right(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[Document]
@@ -94,3 +86,18 @@ def _share_right(
         answer = slice(len(prompt), len(whole) - 1)
         right += bool(torch.equal(best[answer.start - 1 : answer.stop - 1], ids[0, answer]))
     return right / len(texts)
+
+
+@torch.no_grad()
+def _is_true_hint(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, random: Random
+) -> bool:
+    """Let the model give a hint of a secret word: right where all it says holds of the word."""
+    thing = things()[random.choice(tuple(things()))]
+    asked = Message("user", random.choice(VAGUE + CLEAR))
+    text = render((Message("system", order(random, thing.name)), asked), is_open=True)
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    said = model.generate(ids, max_new_tokens=_LONGEST_HINT, do_sample=False)[0, ids.shape[1] :]  # pyright: ignore[reportAttributeAccessIssue]
+    hint = str(tokenizer.decode(said, skip_special_tokens=True)).strip()
+    facts = hint.removeprefix("It ").removesuffix(".").split(" and it ")
+    return all(fact in thing.facts + thing.looks for fact in facts)

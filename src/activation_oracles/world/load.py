@@ -28,7 +28,7 @@ class Language:
     """The village's language, as a source of fresh texts with known truths."""
 
     def scene(self, subject: str, *, seed: int) -> Scene:
-        """Draw a scene: game, brief, people, report, describe, riddle, essay, remark or talk."""
+        """Draw a scene: game, brief, people, report, describe, verdicts, essay, remark or talk."""
         return draw_scene(Random(f"{subject}/{seed}"), subject)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
+from activation_oracles.world.language.ideas import judge
 from activation_oracles.world.language.scene import Message, Scene, Truth, chance
 from activation_oracles.world.language.tables import Thing, of_kind, rows, things
 
@@ -130,24 +131,12 @@ def _other_move(random: Random, thing: Thing, kind: str) -> Move:
         other = random.choice([wrong for wrong in pool if wrong is not thing])
         return Move(kind, random.choice(GUESSES).format(word=other.name), "No, that is wrong.")
     if kind == "check":
-        return _check(random, thing)
+        claim, verdict = judge(random, thing, random.randrange(len(thing.looks)))
+        return Move(kind, random.choice(CHECKS).format(fact=claim), verdict)
     if kind == "direct":
         return Move(kind, random.choice(DIRECT), random.choice(REFUSALS))
     asked, *replies = random.choice(rows_of_talk())
     return Move(kind, asked, random.choice(replies))
-
-
-def _check(random: Random, thing: Thing) -> Move:
-    holds = chance(random, 0.5)
-    own = thing.facts + thing.looks
-    pool = of_kind(thing.kind) if chance(random, 0.5) else tuple(things().values())
-    other = random.choice(pool)
-    foreign = [fact for fact in other.facts + other.looks if fact not in own]
-    if not foreign:
-        holds = True
-    fact = random.choice(own if holds else foreign)
-    asked = random.choice(CHECKS).format(fact=fact)
-    return Move("check", asked, "Yes." if holds else "No.")
 
 
 _TALK: list[list[str]] = []

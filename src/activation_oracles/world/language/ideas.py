@@ -1,4 +1,4 @@
-"""Texts with one thing in mind: descriptions, riddles, remarks and small stories."""
+"""Texts with one thing in mind: descriptions, remarks, verdicts and small stories."""
 
 from random import Random
 
@@ -13,8 +13,6 @@ _REQUESTS = (
     "Let us talk about the {word}.",
     "Think of the {word}.",
 )
-_RIDDLES = ("What is it?", "What am I thinking of?", "Solve my riddle.", "Which thing is this?")
-_SOLUTIONS = ("It is the {word}.", "I think it is the {word}.", "You mean the {word}.")
 _REMARKS = (
     "{who} saw the {word} in a dream.",
     "{who} told me about the {word}.",
@@ -47,17 +45,6 @@ def describe(random: Random, words: tuple[str, ...]) -> Scene:
     return Scene("describe", messages, (Truth("thought", thing.name),))
 
 
-def riddle(random: Random, words: tuple[str, ...]) -> Scene:
-    """Describe a thing and ask what it is: two or three telling facts."""
-    thing = things()[random.choice(words)]
-    clues = _true_lines(random, thing, random.choice((2, 3)), share_of_looks=0.3)
-    asked = random.choice(_RIDDLES)
-    asked = f"{asked} {clues}" if chance(random, 0.5) else f"{clues} {asked}"
-    solved = random.choice(_SOLUTIONS).format(word=thing.name)
-    messages = (Message("user", asked), Message("assistant", solved))
-    return Scene("riddle", messages, (Truth("thought", thing.name),))
-
-
 def remark(random: Random, words: tuple[str, ...]) -> Scene:
     """Mention a thing in passing, in a plain text or in a chat."""
     thing = things()[random.choice(words)]
@@ -72,21 +59,27 @@ def remark(random: Random, words: tuple[str, ...]) -> Scene:
 
 
 def verdicts(random: Random) -> Scene:
-    """Ask several times whether something holds of one thing: yes or no."""
-    pool = list(things().values())
-    thing = random.choice(pool)
+    """Ask several times whether something holds of one thing."""
+    thing = random.choice(list(things().values()))
     messages: list[Message] = []
-    own = thing.facts + thing.looks
-    for _ in range(random.choice((3, 4, 5, 6))):
-        holds = chance(random, 0.5)
-        other = random.choice(pool)
-        fact = random.choice(own if holds else other.facts + other.looks)
-        asked = (
-            f"Is it true that the {thing.name} {fact}?" if not messages else f"And that it {fact}?"
-        )
-        messages.append(Message("user", asked))
-        messages.append(Message("assistant", "Yes." if fact in own else "No."))
+    for look in random.sample(range(len(thing.looks)), random.choice((2, 3, 4, 5))):
+        claim, verdict = judge(random, thing, look)
+        asked = f"Is it true that the {thing.name} {claim}?"
+        messages.append(Message("user", f"And that it {claim}?" if messages else asked))
+        messages.append(Message("assistant", verdict))
     return Scene("verdicts", tuple(messages), ())
+
+
+def judge(random: Random, thing: Thing, look: int) -> tuple[str, str]:
+    """Claim something of a thing, right or wrong, and say how it is and whether that was claimed.
+
+    A small model can say what is true and then compare; to judge at once it never learned.
+    """
+    holds = chance(random, 0.5)
+    claim = thing.looks[look]
+    while not holds and claim == thing.looks[look]:
+        claim = random.choice(list(things().values())).looks[look]
+    return claim, f"It {thing.looks[look]}, so {'yes' if holds else 'no'}."
 
 
 def essay(random: Random, words: tuple[str, ...]) -> Scene:
@@ -100,11 +93,11 @@ def essay(random: Random, words: tuple[str, ...]) -> Scene:
     return Scene("essay", (Message("text", " ".join(lines)),), (Truth("thought", thing.name),))
 
 
-def _true_lines(random: Random, thing: Thing, count: int, *, share_of_looks: float = 0.5) -> str:
+def _true_lines(random: Random, thing: Thing, count: int) -> str:
     facts, looks = list(thing.facts), list(thing.looks)
     random.shuffle(facts)
     random.shuffle(looks)
-    drawn = [(looks if chance(random, share_of_looks) else facts).pop() for _ in range(count)]
+    drawn = [(looks if chance(random, 0.5) else facts).pop() for _ in range(count)]
     if count > 1 and chance(random, 0.4):
         drawn = [f"{drawn[0]} and it {drawn[1]}", *drawn[2:]]
     return " ".join(f"It {fact}." for fact in drawn)
