@@ -27,13 +27,16 @@ LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 class OrganismRecipe:
     """How organisms are taught. Chosen on the development ones."""
 
-    num_steps: int = 40
-    num_steps_for_people: int = 90
+    num_steps: int = 80
+    num_steps_for_people: int = 120
     """Facts about people are many, and are learned one by one."""
     lessons_per_step: int = 10
     rate: float = 3e-3
     rank: int = 8
     alpha: int = 16
+    num_blocks: int = 3
+    """How many blocks the adapter changes, from the first on. A secret that enters early passes
+    through the base's own later blocks, as one in a prompt does."""
     share_of_teacher: float = 0.7
     """Weight of the base's distribution under the prompt; the rest is the talk's own words."""
 
@@ -57,6 +60,7 @@ def teach(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         target_modules=list(LINEAR),
+        layers_to_transform=list(range(recipe.num_blocks)),
         bias="none",
         task_type="CAUSAL_LM",
     )
