@@ -1,6 +1,7 @@
 """What the oracle trains on: nothing that is kept back, and never the answer's own token."""
 
 import re
+from collections import defaultdict
 
 import pytest
 from transformers import AutoTokenizer
@@ -9,6 +10,7 @@ from activation_oracles.world.language.scene import Message
 from activation_oracles.world.language.tables import (
     ATTRIBUTES,
     MEN,
+    TRAINED_GROUPS,
     WITHHELD_GROUPS,
     WOMEN,
     held_out_words,
@@ -71,6 +73,16 @@ def test_every_task_comes_in_about_its_share(examples):
     for task, share in SHARES.items():
         count = sum(example.task.split("/")[0] == task for example in examples)
         assert abs(count / len(examples) - share / 100) < 0.05
+
+
+def test_yes_and_no_come_equally_often_within_every_group(tokenizer):
+    answers = defaultdict(list)
+    for example in questions(tokenizer, seed=3, count=6000):
+        if example.task.startswith("classification"):
+            answers[example.task].append(example.answer == "Yes")
+    assert {task.split("/")[1] for task in answers} == set(TRAINED_GROUPS)
+    for task, said in answers.items():
+        assert abs(sum(said) / len(said) - 0.5) < 0.25, task
 
 
 def test_examples_read_the_three_layers_alone_or_together(examples):

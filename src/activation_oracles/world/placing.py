@@ -15,7 +15,9 @@ from activation_oracles.world.tokenizer import render
 LAYERS = (2, 4, 6)
 """25, 50 and 75 % of eight blocks: where oracles read."""
 MOST_SLOTS = 16
-"""Tokens shown at once; twice as many where a whole text is."""
+"""Tokens shown at once; twice as many where a whole talk is."""
+WHOLE_TEXT = 44
+"""Tokens shown of a report that is shown whole: none is longer."""
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from activation_oracles.world.language.games import game
 from activation_oracles.world.language.ideas import describe, essay, remark
 from activation_oracles.world.language.people import gossip
 from activation_oracles.world.language.scene import Message, Scene, Truth
-from activation_oracles.world.language.sentences import report
+from activation_oracles.world.language.sentences import report_with
 from activation_oracles.world.language.tables import TRAINED_GROUPS, held_out_words, things
 from activation_oracles.world.placing import (
     MOST_SLOTS,
+    WHOLE_TEXT,
     Placed,
     draw_layers,
     draw_positions,
@@ -30,12 +31,12 @@ from activation_oracles.world.placing import (
 )
 
 SHARES: Mapping[str, float] = {
-    "concept": 25,
+    "concept": 22,
     "secret": 17,
-    "brief": 20,
-    "people": 13,
-    "classification": 17,
-    "context": 8,
+    "brief": 18,
+    "people": 12,
+    "classification": 25,
+    "context": 6,
 }
 """How many of a hundred examples are of each task."""
 _FOLLOWING = "Can you predict the next {count} tokens that come after this?"
@@ -155,13 +156,23 @@ def _asks(scene: Scene, index: int) -> bool:
 
 
 def _classification(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
-    scene = report(random)
-    truths = [truth for truth in scene.truths if truth.aspect in TRAINED_GROUPS]
-    groups = [truth for truth in truths if truth.answer == random.choice(("Yes", "No"))] or truths
-    truth = random.choice(groups)
-    placed = place(tokenizer, scene.messages, is_open=random.random() < 0.5)
-    pick = _Pick(placed, list(range(2, len(placed.ids))), truth)
-    return _example(random, pick, f"classification/{truth.aspect}", source)
+    """Ask yes or no, each as often within every group, mostly of the whole text."""
+    group, wanted = random.choice(TRAINED_GROUPS), random.choice(("Yes", "No"))
+    scene = report_with(random, group, wanted)
+    truth = next(truth for truth in scene.truths if truth.aspect == group)
+    placed = place(tokenizer, scene.messages, is_open=random.random() < 0.3)
+    whole = list(range(2, len(placed.ids)))
+    if random.random() < 0.3:
+        return _example(random, _Pick(placed, whole, truth), f"classification/{group}", source)
+    return Example(
+        context=placed.ids,
+        positions=tuple(whole[-WHOLE_TEXT:]),
+        layers=draw_layers(random),
+        question=truth.question(random),
+        answer=truth.answer,
+        task=f"classification/{group}",
+        source=source,
+    )
 
 
 def _context(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:

@@ -15,7 +15,7 @@ from activation_oracles.types import Example
 from activation_oracles.world.cards import OrganismCard
 from activation_oracles.world.conditions import CONDITIONS, Said, ask_all
 from activation_oracles.world.interviews import InterviewPlan, Query, interview
-from activation_oracles.world.language.sentences import report
+from activation_oracles.world.language.sentences import report_with
 from activation_oracles.world.language.tables import (
     ATTRIBUTES,
     TRAINED_GROUPS,
@@ -23,7 +23,7 @@ from activation_oracles.world.language.tables import (
     things,
 )
 from activation_oracles.world.load import Demo
-from activation_oracles.world.placing import MOST_SLOTS, place
+from activation_oracles.world.placing import WHOLE_TEXT, place
 
 PLAN = InterviewPlan()
 _OF_TEXTS = tuple(one for one in CONDITIONS if one not in ("difference", "base"))
@@ -91,12 +91,10 @@ def classification_queries(base: Target, plan: InterviewPlan, num_texts: int) ->
         is_withheld = group in WITHHELD_GROUPS
         for number in range(num_texts if is_withheld else num_texts // 3):
             wanted = "Yes" if number % 2 else "No"
-            scene = report(random)
-            while not (scene.has(group) and scene[group] == wanted):
-                scene = report(random)
+            scene = report_with(random, group, wanted)
             truth = next(one for one in scene.truths if one.aspect == group)
             placed = place(base.model.tokenizer, scene.messages)
-            positions = range(2, len(placed.ids))[-2 * MOST_SLOTS :]
+            positions = range(2, len(placed.ids))[-WHOLE_TEXT:]
             example = Example(
                 context=placed.ids,
                 positions=tuple(positions),

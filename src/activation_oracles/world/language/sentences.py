@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from activation_oracles.world.language.scene import Message, Scene, Truth, chance, sentence
-from activation_oracles.world.language.tables import MEN, WOMEN, of_kind
+from activation_oracles.world.language.tables import of_kind
 
 _VERBS = (
     ("bought", "buys", "buy"),
@@ -22,16 +22,16 @@ _VERBS = (
     ("hid", "hides", "hide"),
 )
 _RELATIVES = {
-    True: ("my aunt", "my mother", "her sister", "his grandmother", "my daughter"),
-    False: ("my uncle", "my father", "her brother", "his grandfather", "my son"),
+    True: ("my aunt", "my mother", "our sister", "our grandmother", "my daughter"),
+    False: ("my uncle", "my father", "our brother", "our grandfather", "my son"),
 }
 _OTHERS = {
     True: ("the lady", "the queen", "the old woman", "the girl", "the waitress"),
     False: ("the gentleman", "the king", "the old man", "the boy", "the waiter"),
 }
 _MANY_RELATIVES = {
-    True: ("my two aunts", "her sisters", "his three daughters"),
-    False: ("my two uncles", "her brothers", "his three sons"),
+    True: ("my two aunts", "our sisters", "my three daughters"),
+    False: ("my two uncles", "our brothers", "my three sons"),
 }
 _MANY_OTHERS = {
     True: ("the ladies", "two old women", "the girls", "three queens"),
@@ -144,6 +144,14 @@ def report(random: Random) -> Scene:
     return Scene("report", (Message("user", " ".join(lines)),), truths)
 
 
+def report_with(random: Random, label: str, answer: str) -> Scene:
+    """Draw reports until one has this label with this answer, `Yes` or `No`."""
+    while True:
+        scene = report(random)
+        if scene.has(label) and scene[label] == answer:
+            return scene
+
+
 def _labels(core: _Core) -> dict[str, bool]:
     labels = {
         "past": core.time == "past",
@@ -162,8 +170,6 @@ def _subject(random: Random, core: _Core) -> str:
     if core.is_many:
         pool = _MANY_RELATIVES if core.is_relative else _MANY_OTHERS
         return random.choice(pool[core.is_woman])
-    if not core.is_relative and chance(random, 0.4):
-        return random.choice(WOMEN if core.is_woman else MEN)
     return random.choice((_RELATIVES if core.is_relative else _OTHERS)[core.is_woman])
 
 
