@@ -57,9 +57,9 @@ class Recipe:
     seed: int = 7
     pretraining: PretrainConfig = field(default_factory=PretrainConfig)
     organisms: OrganismRecipe = field(default_factory=OrganismRecipe)
-    num_questions: int = 100_000
+    num_questions: int = 200_000
     """How many examples are drawn for the oracle; it takes as many as its steps need."""
-    num_steps: int = 4_300
+    num_steps: int = 6_000
     rate: float = 2e-3
     batch_size: int = 32
     rank: int = 64
