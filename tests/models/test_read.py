@@ -63,6 +63,26 @@ def test_a_batch_of_any_texts_reads_like_each_alone(tiny, contexts):
         assert torch.allclose(batched, alone, atol=WITHIN, rtol=0)
 
 
+def test_a_text_that_another_begins_with_is_read_there(tiny):
+    text = tuple(range(5, 25))
+    places = [(20, 0), (12, 2), (20, 2), (7, 1)]
+    examples = [
+        Example(text[:end], (0, end - 1), (layer,), "q", "a", "t", "s") for end, layer in places
+    ]
+    other = Example((9, *text), (3,), (0,), "q", "a", "t", "s")
+    ran = []
+    handle = tiny.blocks.trunk.register_forward_pre_hook(
+        lambda _module, _inputs, named: ran.append(tuple(named["input_ids"].shape)),
+        with_kwargs=True,
+    )
+    found = Target(tiny).vectors([*examples, other])
+    handle.remove()
+    assert sorted(ran) == [(1, 20), (1, 21)]
+    for example, vectors in zip([*examples, other], found, strict=True):
+        alone = Target(tiny).vectors([example])[0]
+        assert torch.allclose(vectors, alone, atol=WITHIN, rtol=0)
+
+
 def test_blocks_above_the_deepest_layer_do_not_run(tiny):
     ran = []
     handles = [

@@ -27,8 +27,8 @@ def example(number: int) -> Example:
 def test_what_is_written_is_read_back_in_order(tmp_path):
     examples = [example(number) for number in range(100)]
     store.write(tmp_path, {"train": examples, "held_out": examples[:3]}, MANIFEST)
-    assert store.read(tmp_path, "train") == examples
-    assert store.read(tmp_path, "held_out") == examples[:3]
+    assert list(store.read(tmp_path, "train")) == examples
+    assert list(store.read(tmp_path, "held_out")) == examples[:3]
     assert isinstance(store.read(tmp_path, "train")[0].context[0], int)
 
 
@@ -48,7 +48,7 @@ def test_the_manifest_counts_by_task_and_keeps_what_it_was_given(tmp_path):
 
 def test_a_folder_without_held_out_examples_has_none(tmp_path):
     store.write(tmp_path, {"train": [example(1)]}, MANIFEST)
-    assert store.read(tmp_path, "held_out") == []
+    assert list(store.read(tmp_path, "held_out")) == []
 
 
 def test_a_changed_file_is_refused(tmp_path):

@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 from transformers import get_linear_schedule_with_warmup
 
 from activation_oracles.training.config import TrainConfig, rate_at
-from activation_oracles.training.order import lengths_of, windows
+from activation_oracles.training.order import windows
+from activation_oracles.training.survey import survey
 
 lengths = st.lists(st.integers(1, 99), max_size=80)
 
 
-@given(lengths, st.integers(1, 7), st.integers(1, 4), st.integers(0, 9))
-def test_every_example_comes_once_but_for_an_incomplete_batch(lengths, size, window, seed):
-    found = windows(lengths, batch_size=size, window=window, seed=seed, epoch=0)
+@given(lengths, st.integers(1, 9), st.integers(1, 7), st.integers(1, 4), st.integers(0, 9))
+def test_every_example_comes_once_but_for_an_incomplete_batch(lengths, per, size, window, seed):
+    texts = [index // per for index in range(len(lengths))]
+    found = windows(lengths, texts, batch_size=size, window=window, seed=seed, epoch=0)
     batches = [batch for some in found for batch in some]
     used = [index for batch in batches for index in batch]
     assert all(len(batch) == size for batch in batches)
@@ -25,7 +27,7 @@ def test_every_example_comes_once_but_for_an_incomplete_batch(lengths, size, win
 
 def test_order_changes_with_seed_and_epoch_alone():
     def order(seed, epoch):
-        return windows(range(64), batch_size=4, window=4, seed=seed, epoch=epoch)
+        return windows(range(64), range(64), batch_size=4, window=4, seed=seed, epoch=epoch)
 
     assert order(1, 0) == order(1, 0)
     assert order(1, 0) != order(1, 1)
@@ -34,7 +36,7 @@ def test_order_changes_with_seed_and_epoch_alone():
 
 def test_batches_hold_like_lengths_and_come_in_no_order_of_length():
     lengths = [index % 50 for index in range(400)]
-    found = windows(lengths, batch_size=10, window=20, seed=0, epoch=0)
+    found = windows(lengths, range(400), batch_size=10, window=20, seed=0, epoch=0)
     for window in found:
         means = [sum(lengths[index] for index in batch) / len(batch) for batch in window]
         spreads = [max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in window]
@@ -43,9 +45,27 @@ def test_batches_hold_like_lengths_and_come_in_no_order_of_length():
         assert means != sorted(means, reverse=True)
 
 
+def test_questions_about_one_text_share_a_window_and_not_a_batch():
+    texts = [index % 50 for index in range(400)]
+    lengths = [10] * 400
+    found = windows(lengths, texts, batch_size=10, window=20, seed=0, epoch=0)
+    of_window = [{texts[index] for batch in window for index in batch} for window in found]
+    assert not of_window[0] & of_window[1]
+    repeated = [10 - len({texts[i] for i in batch}) for window in found for batch in window]
+    assert sum(repeated) / len(repeated) < 3
+
+
+def test_a_survey_finds_layers_and_tokens(make_examples, tiny_tokenizer):
+    examples = make_examples(12)
+    known = survey(examples, tiny_tokenizer)
+    assert set(known.layers) == {one.layers for one in examples}
+    assert known.highest_token == max(max(one.context) for one in examples)
+    assert len(set(known.texts)) == len({one.source for one in examples})
+
+
 def test_lengths_order_examples_as_their_prompts_do(make_examples, tiny_tokenizer):
     examples = make_examples(12)
-    found = lengths_of(examples, tiny_tokenizer)
+    found = survey(examples, tiny_tokenizer).lengths
     slots = [len(one.layers) * len(one.positions) for one in examples]
     words = [len(tiny_tokenizer.encode(one.question + one.answer)) for one in examples]
     assert [a - b for a, b in zip(found, slots, strict=True)] == pytest.approx(words, abs=2)

@@ -127,7 +127,8 @@ class Target:
     def vectors(self, examples: Sequence[Example]) -> list[Float[Tensor, "_ d_model"]]:
         """Return the vectors that examples ask for, layer-major, on the model's device.
 
-        Each distinct context runs once, up to the deepest layer that any example wants of it.
+        Each distinct context runs once, up to the deepest layer that any example wants of it. One
+        that another begins with is read there: what follows a token does not change it.
         """
         return self._gather(
             [_Place(example.context, example.layers, example.positions) for example in examples]
@@ -168,12 +169,18 @@ class Target:
         return model.tokenizer.batch_decode(new, skip_special_tokens=True)
 
     def _gather(self, places: Sequence[_Place]) -> list[Float[Tensor, "_ d_model"]]:
-        """Run every distinct context once, by length, and cut out what each place wants."""
+        """Run every distinct context once, by depth and length; cut out what each place wants."""
+        hosts = _hosts({place.context for place in places})
         contexts: dict[tuple[int, ...], list[int]] = {}
         for index, place in enumerate(places):
-            contexts.setdefault(place.context, []).append(index)
+            contexts.setdefault(hosts[place.context], []).append(index)
+        # A pass runs to the deepest layer that any of its texts is read at.
+        deepest = {
+            context: max(max(places[index].layers) for index in wanted)
+            for context, wanted in contexts.items()
+        }
         found: dict[int, Tensor] = {}
-        for batch in _batches(sorted(contexts, key=len)):
+        for batch in _batches(contexts, deepest):
             layers = sorted({n for c in batch for i in contexts[c] for n in places[i].layers})
             streams = self._streams(batch, layers)
             for row, context in enumerate(batch):
@@ -223,13 +230,28 @@ def _is_chat(source: object) -> bool:
     return isinstance(source, Sequence) and bool(source) and isinstance(source[0], Mapping)
 
 
-def _batches(contexts: Iterable[tuple[int, ...]]) -> Iterable[list[tuple[int, ...]]]:
-    """Cut contexts, sorted by length, into batches of bounded size."""
+def _hosts(contexts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Return for each context the longest one here that begins with it: often itself."""
+    hosts: dict[tuple[int, ...], tuple[int, ...]] = {}
+    longer: tuple[int, ...] = ()
+    # Sorted, whatever begins with a context comes right behind it.
+    for context in sorted(contexts, reverse=True):
+        begins = context and longer[: len(context)] == context
+        hosts[context] = hosts[longer] if begins else context
+        longer = context
+    return hosts
+
+
+def _batches(
+    contexts: Iterable[tuple[int, ...]], deepest: Mapping[tuple[int, ...], int]
+) -> Iterable[list[tuple[int, ...]]]:
+    """Put contexts of one depth and like lengths together, in batches of bounded size."""
     batch: list[tuple[int, ...]] = []
-    for context in contexts:
+    for context in sorted(contexts, key=lambda one: (deepest[one], len(one))):
         if not context:
             raise DataError("A text to read has no tokens.")
-        if batch and (len(batch) + 1) * len(context) > TOKENS_PER_BATCH:
+        is_full = (len(batch) + 1) * len(context) > TOKENS_PER_BATCH
+        if batch and (is_full or deepest[batch[0]] != deepest[context]):
             yield batch
             batch = []
         batch.append(context)

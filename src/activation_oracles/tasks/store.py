@@ -7,23 +7,22 @@ A user's own examples may come as JSON lines with the same fields.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.errors import DataError
+from activation_oracles.tasks import rows
+from activation_oracles.tasks.rows import LISTS, WORDS, Rows
 from activation_oracles.tasks.task import SPLITS, Split, split_of
 from activation_oracles.types import Example
 
 MANIFEST = "manifest.json"
 VERSION = 1
-LISTS = ("context", "positions", "layers")
-WORDS = ("question", "answer", "task", "source")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +59,10 @@ def write(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    files = {name: _write_split(folder, name, examples) for name, examples in splits.items()}
     record = {
         "version": VERSION,
         **asdict(manifest),
-        "splits": {
-            name: {
-                "examples": len(examples),
-                "tasks": dict(sorted(Counter(example.task for example in examples).items())),
-                "blake2b": files[name],
-            }
-            for name, examples in splits.items()
-        },
+        "splits": {name: _write_split(folder, name, split) for name, split in splits.items()},
         "versions": {name: _version(name) for name in ("activation-oracles", "pyarrow")},
     }
     temporary = folder / f"{MANIFEST}.part"
@@ -80,8 +71,8 @@ def write(
     return folder
 
 
-def read(source: str | Path, split: Split, *, held_out_fraction: float = 0.02) -> list[Example]:
-    """Return the examples of one split, in the order they were written.
+def read(source: str | Path, split: Split, *, held_out_fraction: float = 0.02) -> Rows:
+    """Return the examples of one split, in the order they were written; they stay on disk.
 
     Args:
         source: a folder that `write` made, or a `.jsonl` file of examples.
@@ -94,15 +85,16 @@ def read(source: str | Path, split: Split, *, held_out_fraction: float = 0.02) -
     """
     source = Path(source)
     if source.suffix == ".jsonl":
-        examples = read_jsonl(source)
-        return [one for one in examples if split_of(one.source, held_out_fraction) == split]
+        return rows.spooled(
+            one for one in read_jsonl(source) if split_of(one.source, held_out_fraction) == split
+        )
     held = read_manifest(source)["splits"]
     if split not in held:
-        return []
+        return Rows([])
     path = source / f"{split}.parquet"
     if not path.is_file() or hash_file(path) != held[split]["blake2b"]:
         raise DataError(f"{path} is not the file its manifest speaks of. Build the data again.")
-    return _read_parquet(path)
+    return rows.from_parquet(path)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -146,13 +138,13 @@ def hash_file(path: str | Path) -> str:
         raise DataError(f"{path} cannot be read: {error}.") from error
 
 
-def read_jsonl(path: str | Path) -> list[Example]:
-    """Return the examples of a JSON-lines file whose keys are the fields of `Example`.
+def read_jsonl(path: str | Path) -> Iterator[Example]:
+    """Yield the examples of a JSON-lines file whose keys are the fields of `Example`.
 
     Raises:
         DataError: the file is missing, or a line is not an example; the line's number is named.
     """
-    return [_from_row(row, where) for row, where in json_lines(path)]
+    return (_from_row(row, where) for row, where in json_lines(path))
 
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -163,27 +155,30 @@ def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def json_lines(path: str | Path) -> Iterable[tuple[dict[str, Any], str]]:
+def json_lines(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each object of a JSON-lines file, with `file:line` to name it by in an error.
 
     Raises:
         DataError: the file is missing, or a line is not a JSON object.
     """
     try:
-        # Not splitlines: JSON may hold U+2028, which ends no line here.
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
+        # Not as Python splits lines: JSON may hold U+2028 or a lone return, which end none here.
+        with Path(path).open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield _object(line, f"{path}:{number}"), f"{path}:{number}"
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}.") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path}:{number} is not JSON: {error}.") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number} is not a JSON object but {type(row).__name__}.")
-        yield row, f"{path}:{number}"
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{where} is not JSON: {error}.") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where} is not a JSON object but {type(row).__name__}.")
+    return row
 
 
 def _from_row(row: dict[str, Any], where: str) -> Example:
@@ -215,50 +210,18 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _write_split(folder: Path, name: str, examples: Sequence[Example]) -> str:
-    arrow, parquet = _pyarrow()
-    columns = {
-        **{
-            column: arrow.array([getattr(example, column) for example in examples], kind)
-            for column, kind in zip(LISTS, (arrow.list_(arrow.int32()),) * 3, strict=True)
-        },
-        **{
-            column: arrow.array([getattr(example, column) for example in examples], arrow.string())
-            for column in WORDS
-        },
-    }
+def _write_split(folder: Path, name: str, examples: Sequence[Example]) -> dict[str, Any]:
+    """Write one file, piece by piece, and return what the manifest says of it."""
+    arrow, parquet = rows.pyarrow()
     path, temporary = folder / f"{name}.parquet", folder / f"{name}.parquet.part"
-    parquet.write_table(arrow.table(columns), temporary, compression="zstd")
+    tasks: Counter[str] = Counter()
+    with parquet.ParquetWriter(temporary, rows.schema(), compression="zstd") as file:
+        for some in rows.chunked(examples):
+            tasks.update(one.task for one in some)
+            file.write_table(arrow.Table.from_pydict(rows.columns(some), schema=rows.schema()))
     temporary.replace(path)
-    return hash_file(path)
-
-
-def _read_parquet(path: Path) -> list[Example]:
-    arrow, parquet = _pyarrow()
-    try:
-        table = parquet.read_table(path)
-        columns = [_lists(table[name]) for name in LISTS]
-        columns += [table[name].to_pylist() for name in WORDS]
-    except (arrow.ArrowException, KeyError) as error:
-        raise DataError(f"{path} is not a file of examples: {error}.") from error
-    return [Example(*row) for row in zip(*columns, strict=True)]
-
-
-def _lists(column: Any) -> list[tuple[int, ...]]:
-    """Return a list column as tuples; ten times faster than pyarrow's own way to Python."""
-    rows: list[tuple[int, ...]] = []
-    for chunk in column.chunks:
-        values = chunk.values.to_numpy(zero_copy_only=False).tolist()
-        rows += [tuple(values[start:end]) for start, end in pairwise(chunk.offsets.to_pylist())]
-    return rows
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ConfigError(
-            "Examples on disk need pyarrow: pip install 'activation-oracles[train]'."
-        ) from error
-    return pyarrow, pyarrow.parquet
+    return {
+        "examples": len(examples),
+        "tasks": dict(sorted(tasks.items())),
+        "blake2b": hash_file(path),
+    }

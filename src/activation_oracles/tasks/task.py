@@ -7,10 +7,12 @@ rows moves nothing else, and every window of one text and every question about i
 import hashlib
 import random
 import unicodedata
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.tasks.rows import Rows, joined, spooled
 from activation_oracles.types import Example
 
 Split = Literal["train", "held_out"]
@@ -64,8 +66,8 @@ def mix(
     split: Split,
     seed: int,
     num_examples: int | None = None,
-) -> list[Example]:
-    """Return examples of several tasks, shuffled together.
+) -> Rows:
+    """Return examples of several tasks, shuffled together; they lie on disk, not in memory.
 
     Args:
         tasks: what to mix.
@@ -79,18 +81,20 @@ def mix(
         ConfigError: weights do not fit the tasks.
         DataError: a task yields nothing, or fewer examples than its share.
     """
-    pools = [list(task.examples(split, seed=seed)) for task in tasks]
+    pools = [spooled(task.examples(split, seed=seed)) for task in tasks]
     sizes = _sizes([len(pool) for pool in pools], weights, num_examples)
-    chosen: list[Example] = []
+    chosen: list[Rows] = []
     for task, pool, size in zip(tasks, pools, sizes, strict=True):
         if size > len(pool) or not (pool or split == "held_out"):
             raise DataError(
                 f"Task {task.name!r} yields {len(pool)} {split} examples, {max(size, 1)} are "
                 "wanted. Give it more text, or ask for fewer examples or another weight."
             )
-        chosen += random_for(seed, "mix", split, task.name).sample(pool, size)
-    random_for(seed, "mix", split).shuffle(chosen)
-    return chosen
+        numbers = random_for(seed, "mix", split, task.name)
+        chosen.append(pool.picked(numbers.sample(range(len(pool)), size)))
+    order = array("q", range(sum(sizes)))
+    random_for(seed, "mix", split).shuffle(order)
+    return joined(chosen).picked(order)
 
 
 def _sizes(

@@ -9,6 +9,7 @@ a single process would make; a mean of per-process means would not be.
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
@@ -128,17 +129,8 @@ def _batches(run: Run, done: int) -> Iterator[tuple[list[int], Vectors]]:
 
 
 def _read(run: Run, indices: Sequence[int]) -> Vectors:
-    """Read what examples show; texts of one depth together, as a pass runs to the deepest layer."""
-    depths: dict[tuple[int, ...], int] = {}
-    for index in indices:
-        example = run.examples[index]
-        depths[example.context] = max(depths.get(example.context, 0), *example.layers)
-    vectors: Vectors = {}
-    for depth in sorted(set(depths.values())):
-        group = [index for index in indices if depths[run.examples[index].context] == depth]
-        read = run.target.vectors([run.examples[index] for index in group])
-        vectors.update(zip(group, read, strict=True))
-    return vectors
+    vectors = run.target.vectors([run.examples[index] for index in indices])
+    return dict(zip(indices, vectors, strict=True))
 
 
 def _learn(run: Run, indices: Sequence[int], vectors: Vectors) -> tuple[Tensor, int]:
@@ -204,18 +196,19 @@ def _add_gradients(parameters: Iterable[nn.Parameter]) -> None:
 def _try_longest(run: Run) -> None:
     """Run the longest batch, and read as many of the longest texts, before the first step."""
     batches = (batch for window in run.windows(0) for batch in window)
-    batch = longest(batches, run.lengths)
-    examples = sorted(run.examples, key=lambda one: len(one.context))
+    known = run.known
+    batch = longest(batches, known.lengths)
+    widest = nlargest(len(batch), range(len(run.examples)), known.context_lengths.__getitem__)
     width = PartialState().num_processes
     share = list(batch)[PartialState().process_index :: width]
 
     def run_backward() -> None:
-        run.target.vectors(examples[-len(share) :])
+        run.target.vectors([run.examples[index] for index in widest[: len(share)]])
         _learn(run, share, _read(run, share))
 
     what = (
-        f"{len(batch)} examples, the longest of about {max(run.lengths[i] for i in batch)} tokens; "
-        f"texts of up to {len(examples[-1].context)}"
+        f"{len(batch)} examples, the longest of about {max(known.lengths[i] for i in batch)} "
+        f"tokens; texts of up to {known.context_lengths[widest[0]]}"
     )
     preflight(run_backward, run.parameters.values(), what)
 

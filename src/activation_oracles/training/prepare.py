@@ -17,9 +17,11 @@ from activation_oracles.models.target import Target
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks import store
+from activation_oracles.tasks.rows import Rows, joined
 from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.evaluate import choose
-from activation_oracles.training.order import lengths_of, windows
+from activation_oracles.training.order import windows
+from activation_oracles.training.survey import Survey, survey
 from activation_oracles.types import Example
 
 SETTINGS = "config.yaml"
@@ -36,8 +38,7 @@ class Run:
     target: Target
     """What reads the texts: the same network, with no adapter."""
     examples: Sequence[Example]
-    lengths: Sequence[int]
-    """Of each example's oracle sequence, up to a constant."""
+    known: Survey
     held_out: Sequence[Example]
     """What it is evaluated on."""
     parameters: dict[str, nn.Parameter]
@@ -59,7 +60,8 @@ class Run:
     def windows(self, epoch: int) -> list[list[list[int]]]:
         """Return an epoch's batches of example indices, by window."""
         return windows(
-            self.lengths,
+            self.known.lengths,
+            self.known.texts,
             batch_size=self.config.batch_size,
             window=self.config.window,
             seed=self.config.seed,
@@ -79,7 +81,8 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
         DataError: the data cannot be read, or are too few.
         MismatchError: the data were made for another model.
     """
-    processes = PartialState()
+    # Without being told, it takes several processes without a GPU for as many runs of their own.
+    processes = PartialState(cpu=config.device == "cpu" or not torch.accelerator.is_available())
     parts = processes.num_processes * config.accumulate
     if config.batch_size % parts:
         raise ConfigError(
@@ -98,10 +101,14 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
         if device is None and processes.num_processes > 1:
             device = str(processes.device)
         model = load(config.model, dtype=config.dtype, device=device, attention=config.attention)
-    _check_data(config, model, [*examples, *held_out])
+    known = survey(examples, model.tokenizer)
+    for some in (known, survey(held_out, model.tokenizer)):
+        _check_data(config, model, some)
     # The same first weights on every process, then different dropout.
     set_seed(config.seed)
-    oracle = Oracle.new(model, _card(config, model, examples), _lora(config), adapter=_free(model))
+    oracle = Oracle.new(
+        model, _card(config, model, known.layers), _lora(config), adapter=_free(model)
+    )
     set_seed(config.seed + 1 + processes.process_index)
     return Run(
         config=config,
@@ -109,7 +116,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
         oracle=oracle,
         target=Target(model),
         examples=examples,
-        lengths=lengths_of(examples, model.tokenizer),
+        known=known,
         held_out=held_out,
         parameters=_named(model, oracle.adapter),
         identity={
@@ -128,11 +135,11 @@ def _check_output(config: TrainConfig) -> None:
         )
 
 
-def _read(config: TrainConfig, split: store.Split) -> list[Example]:
-    return [example for source in config.data for example in store.read(source, split)]
+def _read(config: TrainConfig, split: store.Split) -> Rows:
+    return joined([store.read(source, split) for source in config.data])
 
 
-def _check_data(config: TrainConfig, model: LanguageModel, examples: Sequence[Example]) -> None:
+def _check_data(config: TrainConfig, model: LanguageModel, known: Survey) -> None:
     """Refuse data of another model: ids would mean other words, layers other depths."""
     if model.network.dtype == HALF:
         raise ConfigError(
@@ -147,8 +154,7 @@ def _check_data(config: TrainConfig, model: LanguageModel, examples: Sequence[Ex
                     f"{source} was made with another tokenizer ({made_with}) than that of "
                     f"{model.name!r} ({model.tokenizer_hash}). Build it again for this model."
                 )
-    deepest = max(max(example.layers) for example in examples)
-    highest = max(max(example.context) for example in examples)
+    deepest, highest = max(map(max, known.layers), default=0), known.highest_token
     vocabulary = model.network.config.get_text_config(decoder=True).vocab_size
     if deepest >= model.num_layers or highest >= vocabulary:
         raise MismatchError(
@@ -157,8 +163,7 @@ def _check_data(config: TrainConfig, model: LanguageModel, examples: Sequence[Ex
         )
 
 
-def _card(config: TrainConfig, model: LanguageModel, examples: Sequence[Example]) -> Card:
-    layers = tuple(sorted({example.layers for example in examples}))
+def _card(config: TrainConfig, model: LanguageModel, layers: tuple[tuple[int, ...], ...]) -> Card:
     bare = Card.for_model(
         model,
         placeholder=config.placeholder,
