@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.errors import ConfigError
 from activation_oracles.models.load import load
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
@@ -28,13 +28,13 @@ from activation_oracles.world.cards import (
     CARD,
     WorldCard,
     card_of,
-    load_world_card,
     save_organism_card,
     save_world_card,
 )
 from activation_oracles.world.gate import gate
-from activation_oracles.world.load import BASE, ORACLE, ORGANISMS, load_demo
+from activation_oracles.world.load import BASE, ORACLE, load_demo
 from activation_oracles.world.organisms import LINEAR, OrganismRecipe, teach
+from activation_oracles.world.parts import ALL, forget, home_of, is_done, needed, note_minutes
 from activation_oracles.world.pretrain import PretrainConfig, pretrain
 from activation_oracles.world.pretrain import Step as BaseStep
 from activation_oracles.world.questions import questions
@@ -44,7 +44,6 @@ from activation_oracles.world.secrets import Secret, secrets
 from activation_oracles.world.together import Heard, share, together
 from activation_oracles.world.tokenizer import train_tokenizer
 
-ALL = ("tokenizer", "base", "organisms", "oracle", "scores")
 COMMAND = "ao world build"
 Draw = Callable[[Iterator[Any], str, int], Iterable[Any]]
 """Passes steps on and draws them: gets the steps, a title, and how many there will be."""
@@ -100,12 +99,12 @@ def build(
     job = Job(folder, recipe, progress, processes)
     for part in (part for part in ALL if part in parts):
         if again:
-            _forget(folder, part)
-        if _is_done(folder, part):
+            forget(folder, part)
+        if is_done(folder, part):
             continue
         started = time.monotonic()
         _MAKERS[part](job)
-        _note_minutes(folder, part, (time.monotonic() - started) / 60)
+        note_minutes(folder, part, (time.monotonic() - started) / 60)
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _tokenizer(job: Job) -> None:
 
 
 def _base(job: Job) -> None:
-    _needed(job.folder / BASE / "tokenizer.json", "tokenizer")
+    needed(job.folder / BASE / "tokenizer.json", "tokenizer")
     config = job.recipe.pretraining
     made = together(job.processes, pretrain_base, config, job.folder)
     for _ in job.progress(made, "base", config.num_steps):
@@ -147,8 +146,8 @@ def finish_base(trained: Path, folder: Path) -> None:
 
 
 def _organisms(job: Job) -> None:
-    _needed(job.folder / BASE / "config.json", "base")
-    wanted = [secret for secret in secrets() if not (_home(job.folder, secret) / CARD).exists()]
+    needed(job.folder / BASE / "config.json", "base")
+    wanted = [secret for secret in secrets() if not (home_of(job.folder, secret) / CARD).exists()]
     made = together(job.processes, _make_share, job.folder, wanted, job.recipe.organisms)
     for _ in job.progress(made, "organisms", len(wanted)):
         pass
@@ -166,7 +165,7 @@ def make_organism(folder: Path, secret: Secret, recipe: OrganismRecipe) -> Path:
     model = load(str(folder / BASE), dtype="float32")
     for _ in teach(model, secret, recipe, adapter=secret.name):
         pass
-    home = _home(folder, secret)
+    home = home_of(folder, secret)
     model.save_adapter(secret.name, home)
     halve(home)
     edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
@@ -238,7 +237,7 @@ def finish_oracle(trained: Path, folder: Path) -> None:
 
 
 def _scores(job: Job) -> None:
-    demo = load_demo(_needed(job.folder, "oracle"))
+    demo = load_demo(needed(job.folder, "oracle"))
     rows = scores(
         demo, progress=lambda names: job.progress(iter(names), "scores", len(demo.organisms))
     )
@@ -268,52 +267,3 @@ _MAKERS: dict[str, Callable[[Job], None]] = {
     "oracle": _oracle,
     "scores": _scores,
 }
-
-
-def _home(folder: Path, secret: Secret) -> Path:
-    """Reported organisms are shipped; those for choosing recipes stay with the work."""
-    if secret.is_reported:
-        return folder / ORGANISMS / secret.name
-    return folder / "work" / "development" / secret.name
-
-
-def _is_done(folder: Path, part: str) -> bool:
-    if part == "organisms":
-        return all((_home(folder, secret) / CARD).exists() for secret in secrets())
-    if part == "scores":
-        try:
-            return bool(load_world_card(folder).scores)
-        except DataError:
-            return False
-    done = {
-        "tokenizer": folder / BASE / "tokenizer.json",
-        "base": folder / BASE / "model.safetensors",
-        "oracle": folder / ORACLE / "adapter_model.safetensors",
-    }
-    return done[part].exists()
-
-
-def _forget(folder: Path, part: str) -> None:
-    held = {
-        "tokenizer": [folder / BASE / "tokenizer.json"],
-        "base": [folder / BASE / "model.safetensors", folder / "work" / "base"],
-        "organisms": [_home(folder, secret) for secret in secrets()],
-        "oracle": [folder / ORACLE, folder / "work" / "questions", folder / "work" / "oracle"],
-        "scores": [folder / CARD],
-    }
-    for path in held[part]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _needed(path: Path, part: str) -> Path:
-    if not path.exists():
-        raise ConfigError(f"{path} is missing: build the part {part!r} first.")
-    return path
-
-
-def _note_minutes(folder: Path, part: str, minutes: float) -> None:
-    path = folder / "work" / "minutes.json"
-    write_record(path, read_record(path) | {part: round(minutes, 1)})

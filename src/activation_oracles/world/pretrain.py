@@ -15,12 +15,11 @@ from random import Random
 
 import torch
 from jaxtyping import Bool, Int
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed import all_reduce
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from activation_oracles.world.checkpoint import resume, save
 from activation_oracles.world.language.documents import (
     COPYING,
     DRILLS,
@@ -32,8 +31,6 @@ from activation_oracles.world.muon import Muon
 from activation_oracles.world.together import share
 from activation_oracles.world.tokenizer import END, START, STOP, render
 
-_CHECKPOINT = "checkpoint.safetensors"
-_WEIGHT = "weight"
 _FEWEST_ROWS = 4
 _MIXTURES = {"DRILLS": DRILLS, "COPYING": COPYING, "MIXTURE": MIXTURE}
 
@@ -142,7 +139,7 @@ def pretrain(
     """
     model = new_base(config, tokenizer)
     optimizers = _optimizers(model, config)
-    state = _resume(folder, model, optimizers)
+    state = resume(folder, model, optimizers)
     model.train()
     rank, _ = share()
     while state["tokens"] < config.num_tokens:
@@ -152,7 +149,7 @@ def pretrain(
             state["step"] += 1
             state["batch"] += 1
             if rank == 0 and state["step"] % config.steps_per_checkpoint == 0:
-                _save(folder, model, optimizers, state)
+                save(folder, model, optimizers, state)
             yield Step(state["step"], state["tokens"], loss)
         state["chunk"] += 1
         state["batch"] = 0
@@ -266,46 +263,3 @@ def _optimizers(model: Qwen3ForCausalLM, config: PretrainConfig) -> list[torch.o
     rest = [weight for weight in model.parameters() if id(weight) not in chosen]
     muon = Muon(matrices, rate=config.peak_rate, momentum=0.95, weight_decay=config.weight_decay)
     return [muon, torch.optim.AdamW(rest, lr=config.peak_rate, betas=(0.9, 0.98), weight_decay=0.0)]
-
-
-def _save(
-    folder: Path,
-    model: Qwen3ForCausalLM,
-    optimizers: list[torch.optim.Optimizer],
-    state: dict[str, int],
-) -> None:
-    """Write weights, moments and position into one file, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors: dict[str, Tensor] = {}
-    for name, weight in model.named_parameters():
-        tensors[f"{_WEIGHT}/{name}"] = weight.detach()
-        for optimizer in optimizers:
-            for kind, value in optimizer.state.get(weight, {}).items():
-                tensors[f"{kind}/{name}"] = value
-    part = folder / "checkpoint.part"
-    save_file(tensors, part, {"state": json.dumps(state)})
-    part.replace(folder / _CHECKPOINT)
-
-
-def _resume(
-    folder: Path, model: Qwen3ForCausalLM, optimizers: list[torch.optim.Optimizer]
-) -> dict[str, int]:
-    path = folder / _CHECKPOINT
-    if not path.exists():
-        return {"tokens": 0, "step": 0, "chunk": 0, "batch": 0, "chunk_start": 0}
-    weights = dict(model.named_parameters())
-    owners = {
-        id(weight): optimizer
-        for optimizer in optimizers
-        for group in optimizer.param_groups
-        for weight in group["params"]
-    }
-    with safe_open(str(path), framework="pt") as file, torch.no_grad():
-        for key in file.keys():  # noqa: SIM118 - not a dict
-            kind, _, name = key.partition("/")
-            tensor, weight = file.get_tensor(key), weights[name]
-            if kind == _WEIGHT:
-                weight.copy_(tensor)
-            else:
-                owners[id(weight)].state[weight][kind] = tensor
-        return json.loads(file.metadata()["state"])

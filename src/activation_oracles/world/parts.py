@@ -1,0 +1,69 @@
+"""Where the parts of a village lie in its folder, and which of them are finished."""
+
+import shutil
+from pathlib import Path
+
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.world.cards import CARD, load_world_card
+from activation_oracles.world.load import BASE, ORACLE, ORGANISMS
+from activation_oracles.world.records import read_record, write_record
+from activation_oracles.world.secrets import Secret, secrets
+
+ALL = ("tokenizer", "base", "organisms", "oracle", "scores")
+
+
+def home_of(folder: Path, secret: Secret) -> Path:
+    """Return an organism's folder; those for choosing recipes stay with the work."""
+    if secret.is_reported:
+        return folder / ORGANISMS / secret.name
+    return folder / "work" / "development" / secret.name
+
+
+def is_done(folder: Path, part: str) -> bool:
+    """Tell whether a part lies finished in the folder."""
+    if part == "organisms":
+        return all((home_of(folder, secret) / CARD).exists() for secret in secrets())
+    if part == "scores":
+        try:
+            return bool(load_world_card(folder).scores)
+        except DataError:
+            return False
+    done = {
+        "tokenizer": folder / BASE / "tokenizer.json",
+        "base": folder / BASE / "model.safetensors",
+        "oracle": folder / ORACLE / "adapter_model.safetensors",
+    }
+    return done[part].exists()
+
+
+def forget(folder: Path, part: str) -> None:
+    """Remove a part, and whatever of it is half done."""
+    held = {
+        "tokenizer": [folder / BASE / "tokenizer.json"],
+        "base": [folder / BASE / "model.safetensors", folder / "work" / "base"],
+        "organisms": [home_of(folder, secret) for secret in secrets()],
+        "oracle": [folder / ORACLE, folder / "work" / "questions", folder / "work" / "oracle"],
+        "scores": [folder / CARD],
+    }
+    for path in held[part]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def needed(path: Path, part: str) -> Path:
+    """Return a path that another part makes.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path} is missing: build the part {part!r} first.")
+    return path
+
+
+def note_minutes(folder: Path, part: str, minutes: float) -> None:
+    """Write down how long a part took, for the card."""
+    path = folder / "work" / "minutes.json"
+    write_record(path, read_record(path) | {part: round(minutes, 1)})
