@@ -10,7 +10,10 @@ from pydantic import Field
 from activation_oracles.tasks.settings import Settings
 
 DECIDES_NOTHING = frozenset(
-    {"output", "resume", "log_every", "save_every", "evaluate_every", "evaluate_examples"}
+    {
+        *("output", "resume", "log_every", "save_every", "evaluate_every", "evaluate_examples"),
+        "trackers",
+    }
 )
 """Fields that may differ between a run and its continuation: they leave the weights alone."""
 
@@ -89,6 +92,8 @@ class TrainConfig(Settings):
     """Steps between checkpoints."""
     log_every: int = Field(default=10, ge=1)
     """Steps between lines in metrics.jsonl."""
+    trackers: tuple[str, ...] = ()
+    """Where else the figures of metrics.jsonl go: tensorboard, trackio, wandb."""
 
     def deciding(self) -> dict[str, Any]:
         """Return the settings on which the final weights depend, flat, by dotted name."""

@@ -31,6 +31,7 @@ from activation_oracles.training.preflight import longest, preflight
 from activation_oracles.training.prepare import SETTINGS, Run, prepare
 from activation_oracles.training.progress import Step, bar
 from activation_oracles.training.randomness import random_numbers_kept
+from activation_oracles.training.tracking import check_trackers, tracking
 
 Vectors = dict[int, Tensor]
 """What the target read for each example, by the example's index."""
@@ -52,6 +53,7 @@ def train(
     Raises:
         OracleError: something in the settings, the data or the model that a user can mend.
     """
+    check_trackers(config.trackers)
     with random_numbers_kept():
         run = prepare(config, model)
         for _ in progress(steps(run)):
@@ -66,16 +68,17 @@ def steps(run: Run) -> Iterator[Step]:
     optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=config.weight_decay, fused=True)
     saved = checkpoint.latest(run.output) if config.resume else None
     done = checkpoint.restore(saved, run.parameters, optimizer, run.identity) if saved else 0
-    _write_settings(run)
     scores: dict[str, HeldOutScore] = {}
     network = run.oracle.model.network
     with (
+        tracking(config.trackers, run.settings, run.output, done) as tell,
         _checkpointing(network, wanted=config.gradient_checkpointing),
         merging(network, run.oracle.adapter),
     ):
+        _write_settings(run)
         if done < num_steps:
             _try_longest(run)
-        metrics = Metrics(run.output / "metrics.jsonl", done)
+        metrics = Metrics(run.output / "metrics.jsonl", done, tell)
         for batch, vectors in _batches(run, done):
             rate = rate_at(config, done, num_steps)
             loss, num_tokens = _learn(run, batch, vectors)

@@ -19,13 +19,15 @@ from torch import Tensor
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.training.evaluate import HeldOutScore
+from activation_oracles.training.tracking import Tell
 
 
 class Metrics:
     """The figures of a run, gathered over some steps and written as one line."""
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, step: int, tell: Tell | None = None) -> None:
         self._path = path
+        self._tell = tell
         self._processes = PartialState()
         if self._processes.is_main_process:
             kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
@@ -83,6 +85,9 @@ class Metrics:
         if self._processes.is_main_process:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
+            if self._tell is not None:
+                figures = {name: value for name, value in record.items() if name != "step"}
+                self._tell(record["step"], figures)
 
 
 def _lines(path: Path) -> list[str]:
