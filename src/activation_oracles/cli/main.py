@@ -47,6 +47,10 @@ COMMANDS: dict[str, Command] = {
         "activation_oracles.cli.data", "BuildData", "make training questions from texts and tables"
     ),
     "eval": Command("activation_oracles.cli.eval", "Eval", "score an oracle beside its controls"),
+    "inspect": Command(
+        "activation_oracles.cli.inspect", "Inspect", "tell what an adapter is, from its files"
+    ),
+    "push": Command("activation_oracles.cli.push", "Push", "publish an oracle on the hub"),
     "world build": Command(
         "activation_oracles.cli.world", "BuildWorld", "remake the embedded world from nothing"
     ),

@@ -1,0 +1,104 @@
+"""`ao inspect`: what an adapter is, told from its files, and what is wrong with it."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from activation_oracles.oracle.inspection import Inspection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect:
+    """Tell what an adapter is: its base, layers, prompt, data, scores and problems.
+
+    No model is loaded. Of an adapter on the hub, the weights are not downloaded either.
+    """
+
+    adapter: Annotated[str, tyro.conf.Positional]
+    """Folder or hub id of the adapter."""
+    json: bool = False
+    """Print everything as one JSON object."""
+
+    def run(self) -> None:
+        """Print what is known, notes and problems last."""
+        from activation_oracles.oracle.inspection import inspect
+
+        found = inspect(self.adapter)
+        if self.json:
+            print(json.dumps(record(found), ensure_ascii=False, indent=2))
+            return
+        for line in told(found):
+            print(line)
+
+
+def record(found: "Inspection") -> dict[str, Any]:
+    """Return an inspection as plain data; the card under the names of its file."""
+    card = found.card.model_dump(mode="json", by_alias=True) if found.card else None
+    return {**asdict(found), "card": card, "depths": found.depths}
+
+
+def told(found: "Inspection") -> list[str]:
+    """Return the lines that tell an inspection."""
+    facts = {**_adapter(found), **_asking(found), **_making(found)}
+    width = max(len(name) for name in facts)
+    lines = [found.source]
+    for name, said in facts.items():
+        first, *more = said or ["not known"]
+        lines += [f"  {name:<{width}}  {first}", *(f"  {'':<{width}}  {one}" for one in more)]
+    lines += [f"note: {note}" for note in found.notes]
+    lines += [f"PROBLEM: {problem}" for problem in found.problems]
+    return lines
+
+
+def _adapter(found: "Inspection") -> dict[str, list[str]]:
+    size = f"{found.num_parameters:,} parameters, {', '.join(found.dtypes)}"
+    return {
+        "base": [found.base] if found.base else [],
+        "adapter": [
+            f"LoRA, rank {found.rank}, alpha {found.alpha:g}, dropout {found.dropout:g}, {size}"
+            if found.alpha is not None and found.dropout is not None
+            else f"LoRA, rank {found.rank}, {size}"
+        ],
+        "targets": [", ".join(found.targets)] if found.targets else [],
+    }
+
+
+def _asking(found: "Inspection") -> dict[str, list[str]]:
+    card = found.card
+    if card is None:
+        return {}
+    sets = [" + ".join(_depth(layer, percent) for layer, percent in one) for one in found.depths]
+    return {
+        "trained at layers": ["; ".join(sets)],
+        "vectors are written": [
+            f"after block {card.block}, {card.mode}, strength {card.strength:g}"
+        ],
+        "prompt": [f"placeholder {card.placeholder!r}, header {card.prefix!r}"],
+        "card": ["ao_config.json" if found.has_card else "none: defaults are assumed"],
+    }
+
+
+def _making(found: "Inspection") -> dict[str, list[str]]:
+    from activation_oracles.oracle.scores import evaluated, held_out
+
+    scores = found.card.scores if found.card else {}
+    calibration = (found.card.model_extra or {}).get("calibration") if found.card else None
+    tables = [*held_out(scores), *evaluated(scores)]
+    return {
+        "trained on": [
+            f"{task}: {count:,} examples" if count else task for task, count in found.tasks.items()
+        ],
+        "calibration": [json.dumps(calibration)] if calibration else ["none"],
+        "made with": [f"activation-oracles {found.package_version}"]
+        if found.package_version
+        else [],
+        "peft": [found.peft_version] if found.peft_version else [],
+        "scores": [one.in_words() for one in tables] or ["none"],
+    }
+
+
+def _depth(layer: int, percent: float | None) -> str:
+    return f"{layer}" if percent is None else f"{layer} ({percent:.0f} %)"
