@@ -97,3 +97,23 @@ def test_published_adapters_without_a_card_get_what_is_known_of_them(tiny_model)
     assert (card.mode, card.layers) == ("add", ((1,), (2,), (3,)))
     card, _ = assumed_card("nluick/MLAO-Qwen3-8B-3L-1N", model)
     assert card.layers == ((1, 2, 3),)
+
+
+def test_a_card_that_cannot_be_reached_is_not_taken_for_one_that_is_not_there(monkeypatch):
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    from activation_oracles.oracle import card
+
+    def unreachable(*_):
+        raise LocalEntryNotFoundError("offline")
+
+    def absent(*_):
+        raise EntryNotFoundError("no such file")
+
+    monkeypatch.setattr(card, "hf_hub_download", unreachable)
+    with pytest.raises(ConfigError, match="cannot be reached"):
+        Card.load("somebody/oracle")
+    monkeypatch.setattr(card, "try_to_load_from_cache", lambda *_: card._CACHED_NO_EXIST)
+    assert Card.load("somebody/oracle") is None
+    monkeypatch.setattr(card, "hf_hub_download", absent)
+    assert Card.load("somebody/oracle") is None

@@ -9,8 +9,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+)
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from activation_oracles.errors import ConfigError, MismatchError
@@ -197,6 +202,11 @@ def _find(source: str) -> Path | None:
         raise ConfigError(f"{source!r} is neither a folder nor reachable on the hub: no such path.")
     try:
         return Path(hf_hub_download(source, FILE_NAME))
+    except LocalEntryNotFoundError as error:
+        # Also an EntryNotFoundError, but not to be reached is not the same as not to be there.
+        if try_to_load_from_cache(source, FILE_NAME) is _CACHED_NO_EXIST:
+            return None
+        raise ConfigError(f"{FILE_NAME} of {source!r} cannot be reached: {error}") from error
     except EntryNotFoundError:
         return None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
