@@ -1,50 +1,24 @@
-"""Yes/no and open questions about a text's label, from any labelled table.
+"""Examples from texts that are labelled, claimed or named something: yes/no and open questions.
 
 As published, but for three defects. Sides are by content, so no text is in both. The label asked
 about in a No question is drawn as labels occur; and within each label asked about, questions
 answered Yes and No are made equally many, so nothing can be won by knowing which labels are rare.
+With `compat` "paper" these three are as they were.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from random import Random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic
 
 from transformers import PreTrainedTokenizerBase
 
-from activation_oracles.errors import ConfigError
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.tasks.asking import AnyRow, Asker, Claim, Mention, Questions, Quota
+from activation_oracles.tasks.config import Compat
 from activation_oracles.tasks.sources import Row, as_user, encode
 from activation_oracles.tasks.task import Split, random_for, split_of
 from activation_oracles.tasks.windows import Layers, label_window
 from activation_oracles.types import Example
-
-YES_NO = "Answer with 'Yes' or 'No' only. "
-
-
-@dataclass(frozen=True)
-class Questions:
-    """The wordings of a classification."""
-
-    about_label: Sequence[str] = ()
-    """Yes/no questions with `{}` where the label goes, as `Is this sentence in the {} tense?`."""
-    by_label: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Yes/no questions for each label, as `Is this a positive review?`; used instead."""
-    open: Sequence[str] = ()
-    """Questions whose answer is the label itself."""
-
-    def __post_init__(self) -> None:
-        wrong = [one for one in self.about_label if "{}" not in one]
-        if wrong:
-            raise ConfigError(
-                f"Yes/no questions hold {{}} where the label goes; {wrong[0]!r} does not. "
-                "Wordings that differ by label are a mapping from the label to its questions."
-            )
-        if not (self.about_label or self.by_label or self.open):
-            raise ConfigError("A classification needs yes/no questions or open ones.")
-
-    def yes_no(self, label: str, numbers: Random) -> str:
-        """Draw a question that is answered Yes for `label`."""
-        wordings = self.by_label[label] if self.by_label else self.about_label
-        return YES_NO + numbers.choice(list(wordings)).replace("{}", label)
 
 
 @dataclass(frozen=True)
@@ -59,23 +33,72 @@ PUBLISHED = (Windowing(max_width=1, num_questions=2), Windowing(max_width=50, nu
 
 
 @dataclass(frozen=True)
-class Classification:
-    """Examples from the rows of a table."""
+class Sides:
+    """Which rows are for training and which are held out, and how many of each."""
+
+    held_out_fraction: float = 0.02
+    train_rows: int | None = None
+    """Exactly so many rows; None takes all. 0 holds everything out."""
+    held_out_rows: int | None = None
+    """At most so many."""
+    compat: Compat = "none"
+    """`none`: by content. `paper`: by order after a shuffle of its own for each pass."""
+
+    def choose(
+        self, rows: Sequence[Row | Claim | Mention], split: Split, seed: int, names: tuple[str, str]
+    ) -> tuple[list[int], int | None]:
+        """Return the rows of one side in the order to take them, and how many to take.
+
+        Args:
+            rows: all rows.
+            split: which side.
+            seed: decides the order.
+            names: of the task and of the pass; the order differs by pass with `paper` only.
+
+        Raises:
+            DataError: there are fewer rows than wanted.
+        """
+        wanted = self.train_rows if split == "train" else self.held_out_rows
+        order = list(range(len(rows)))
+        if self.compat == "paper":
+            held = round(len(rows) * self.held_out_fraction)
+            train = len(rows) - held if self.train_rows is None else self.train_rows
+            held = held if self.held_out_rows is None else self.held_out_rows
+            if train + held > len(rows):
+                raise DataError(f"{names[0]} has {len(rows)} rows, not {train} + {held}.")
+            random_for(seed, *names, "order").shuffle(order)
+            return (order, train) if split == "train" else (order[::-1], held)
+        if self.train_rows == 0:
+            order = order if split == "held_out" else []
+        else:
+            fraction = self.held_out_fraction
+            order = [at for at in order if split_of(rows[at].key, fraction) == split]
+        if wanted is not None:
+            random_for(seed, names[0], split, "rows").shuffle(order)
+        return order, wanted
+
+
+@dataclass(frozen=True)
+class Classification(Generic[AnyRow]):
+    """Examples from rows of one kind."""
 
     name: str
     """As `classification/sst2`."""
-    rows: Sequence[Row]
+    rows: Sequence[AnyRow]
     tokenizer: PreTrainedTokenizerBase
     layers: Layers
-    questions: Questions
+    questions: Asker[AnyRow]
     windowing: tuple[Windowing, ...] = PUBLISHED
     max_tokens: int = 512
     """Longer texts are left out: cut, they would end where no text ends."""
-    held_out_fraction: float = 0.02
+    sides: Sides = Sides()
 
     def __post_init__(self) -> None:
-        labels = {row.label for row in self.rows}
-        missing = sorted(labels - set(self.questions.by_label)) if self.questions.by_label else []
+        if not isinstance(self.questions, Questions):
+            return
+        labels = {row.label for row in self.rows if isinstance(row, Row)}
+        known = self.questions.by_label
+        missing = sorted(labels - set(known)) if known else []
         if missing or len(labels) < 2:
             raise ConfigError(
                 f"{self.name} needs two labels or more, and questions for each; it has "
@@ -83,67 +106,60 @@ class Classification:
             )
 
     def examples(self, split: Split, *, seed: int) -> Iterator[Example]:
-        """Yield examples, row by row for each kind of window."""
-        rows = [row for row in self.rows if split_of(row.text, self.held_out_fraction) == split]
-        contexts = [self._context(row) for row in rows]
-        kept = [index for index, context in enumerate(contexts) if len(context) <= self.max_tokens]
+        """Yield examples, row by row for each kind of window.
+
+        Raises:
+            DataError: there are fewer rows, or fewer questions of both answers, than wanted.
+        """
+        contexts: dict[int, tuple[int, ...]] = {}
         for windowing in self.windowing:
             numbers = random_for(seed, self.name, str(windowing.max_width), split)
-            for index, question, answer in self._asked(rows, kept, windowing, numbers):
+            rows, quota = self._kept(split, windowing, seed, contexts)
+            # One more than wanted of each, so that evening out Yes and No leaves enough.
+            more = quota.even and quota.num is not None
+            slots = [at for at in rows for _ in range(windowing.num_questions + more)]
+            asked = self.questions.ask([self.rows[at] for at in slots], numbers, quota)
+            if split == "train" and quota.num is not None and len(asked) < quota.num // 2 * 2:
+                raise DataError(
+                    f"{self.name} has {len(asked)} questions with as many Yes as No; {quota.num} "
+                    "are wanted. Ask for fewer, or give texts whose labels are more even."
+                )
+            for slot, question, answer in asked:
+                context = contexts[slots[slot]]
                 for layers in self.layers.draw(numbers):
-                    context = contexts[index]
-                    positions = label_window(len(context), windowing.max_width, numbers)
                     yield Example(
                         context=context,
-                        positions=positions,
+                        positions=label_window(len(context), windowing.max_width, numbers),
                         layers=layers,
                         question=question,
                         answer=answer,
                         task=self.name,
-                        source=rows[index].source,
+                        source=self.rows[slots[slot]].source,
                     )
 
-    def _context(self, row: Row) -> tuple[int, ...]:
-        return encode(self.tokenizer, as_user(self.tokenizer, row.text))
-
-    def _asked(
-        self, rows: Sequence[Row], kept: Sequence[int], windowing: Windowing, numbers: Random
-    ) -> list[tuple[int, str, str]]:
-        """Return which row is asked what, with the answer."""
-        asked: list[tuple[int, str, str]] = []
-        slots = [index for index in kept for _ in range(windowing.num_questions)]
-        if self.questions.open:
-            asked += [
-                (index, numbers.choice(list(self.questions.open)), rows[index].label)
-                for index in slots
-            ]
-        if self.questions.about_label or self.questions.by_label:
-            labels = [rows[index].label for index in slots]
-            asked += [
-                (slots[at], self.questions.yes_no(label, numbers), answer)
-                for at, label, answer in balanced(labels, numbers)
-            ]
-        return asked
-
-
-def balanced(labels: Sequence[str], numbers: Random) -> list[tuple[int, str, str]]:
-    """Ask about each row's own label or another, with as many Yes as No for each label asked.
-
-    Returns:
-        The row's index, the label asked about, and Yes or No; rows in surplus are left out.
-    """
-    sides: dict[str, dict[str, list[int]]] = {
-        label: {"Yes": [], "No": []} for label in sorted(set(labels))
-    }
-    others = {own: [label for label in labels if label != own] for own in sides}
-    for index, own in enumerate(labels):
-        if numbers.random() < 0.5 or not others[own]:
-            sides[own]["Yes"].append(index)
-        else:
-            sides[numbers.choice(others[own])]["No"].append(index)
-    chosen = []
-    for label, by_answer in sides.items():
-        size = min(map(len, by_answer.values()))
-        for answer, indices in by_answer.items():
-            chosen += [(index, label, answer) for index in numbers.sample(indices, size)]
-    return sorted(chosen)
+    def _kept(
+        self,
+        split: Split,
+        windowing: Windowing,
+        seed: int,
+        contexts: dict[int, tuple[int, ...]],
+    ) -> tuple[list[int], Quota]:
+        """Return the rows of one pass, and what is wanted of them; keep their contexts."""
+        names = (self.name, str(windowing.num_questions))
+        order, wanted = self.sides.choose(self.rows, split, seed, names)
+        kept: list[int] = []
+        for at in order:
+            if wanted is not None and len(kept) == wanted:
+                break
+            if at not in contexts:
+                words = as_user(self.tokenizer, self.rows[at].text)
+                contexts[at] = encode(self.tokenizer, words)
+            if len(contexts[at]) <= self.max_tokens:
+                kept.append(at)
+        if split == "train" and wanted is not None and len(kept) < wanted:
+            raise DataError(
+                f"{self.name} has {len(kept)} texts to train on, {wanted} are wanted. Hold out a "
+                "smaller share, or ask for fewer."
+            )
+        num = None if wanted is None else len(kept) * windowing.num_questions
+        return sorted(kept), Quota(num, even=self.sides.compat == "none")

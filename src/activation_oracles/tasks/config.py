@@ -5,11 +5,35 @@ Building a config touches no disk; `tasks.build` reads the files.
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from activation_oracles.tasks.settings import Settings
 
 Names = tuple[str, ...]
+Compat = Literal["none", "paper"]
+Group = Literal[
+    "geometry_of_truth",
+    "relations",
+    "sst2",
+    "md_gender",
+    "snli",
+    "ner",
+    "tense",
+    "ag_news",
+    "language_identification",
+    "singular_plural",
+    "engels_news_class_politics",
+    "engels_headline_istrump",
+    "engels_headline_isobama",
+    "engels_headline_ischina",
+    "engels_hist_fig_ismale",
+    "engels_wikidata_isjournalist",
+    "engels_wikidata_isathlete",
+    "engels_wikidata_ispolitician",
+    "engels_wikidata_issinger",
+    "engels_wikidata_isresearcher",
+]
+"""The published classification groups."""
 
 
 class TaskConfig(Settings):
@@ -20,7 +44,30 @@ class TaskConfig(Settings):
     layers: Literal["each", "one", "together"] = "each"
     """An example for each layer, for one drawn layer, or one example with all layers."""
     max_tokens: int = Field(default=512, ge=8)
-    """Longest text that is read. Plain texts are cut to it, labelled ones and chats left out."""
+    """Longest text that is read. Texts of context prediction are cut to it, others left out."""
+    held_out: float | None = Field(default=None, ge=0, lt=1)
+    """Share of this task's texts that is held out; by default the data set's."""
+    expects: int | None = Field(default=None, ge=0)
+    """About how many examples it makes; said where one of its sources is missing."""
+    origin: str = ""
+    """Where its files can be got; said where one is missing."""
+
+
+class CorpusConfig(Settings):
+    """A data set on the hub, or a local copy of it."""
+
+    repo: str
+    """As `HuggingFaceFW/fineweb`."""
+    revision: str = "main"
+    """Commit, which never changes, or branch, whose commit is looked up and recorded."""
+    files: str | None = None
+    """Which of its files, as `data/train-*.parquet`; by default its own layout decides."""
+    split: str = "train"
+    """Which split, where its own layout decides; else a name for these files."""
+    column: str = "text"
+    """Where a text is, or a chat as a list of messages."""
+    folder: str | None = None
+    """Folder of local copies: the data set's files are in `folder/repo`. Nothing is fetched."""
 
 
 class ContextConfig(TaskConfig):
@@ -29,14 +76,26 @@ class ContextConfig(TaskConfig):
     kind: Literal["context_prediction"]
     name: str = "context_prediction"
     """Written into each example's `task`."""
-    files: Names = Field(min_length=1)
+    files: Names = ()
     """Texts or chats: .txt, or .jsonl with `text` or `messages`."""
+    corpora: tuple[CorpusConfig, ...] = ()
+    """Data sets on the hub, or copies of such, from which texts are drawn by turns."""
+    num_documents: int = Field(default=0, ge=0)
+    """How many texts are drawn from `corpora` in all."""
     unit: Literal["blocks", "lines"] = "blocks"
     """In .txt files, whether a blank line or every line's end ends a text."""
     widths: tuple[int, ...] = Field(default=(1, 50), min_length=1)
     """One pass over the texts for each: windows of 1 to so many tokens are shown."""
     max_wanted: int = Field(default=50, ge=1)
     """At most so many tokens are asked for. Lower it where texts are short."""
+
+    @model_validator(mode="after")
+    def _has_texts(self) -> "ContextConfig":
+        if not self.files and not self.corpora:
+            raise ValueError("give `files`, or `corpora`")
+        if bool(self.corpora) != bool(self.num_documents):
+            raise ValueError("`corpora` and `num_documents` go together")
+        return self
 
 
 class WindowConfig(Settings):
@@ -46,6 +105,9 @@ class WindowConfig(Settings):
     """Windows of 1 to so many tokens are shown."""
     questions: int = Field(default=1, ge=1)
     """Questions each row gets."""
+
+
+PUBLISHED_WINDOWS = (WindowConfig(width=1, questions=2), WindowConfig(width=50))
 
 
 class ClassificationConfig(TaskConfig):
@@ -73,12 +135,32 @@ class ClassificationConfig(TaskConfig):
     """The same as a JSON file; after a `#`, the key to take, as `question.json#sst2`."""
     open_questions: Names = ()
     """Questions whose answer is the label itself."""
-    windows: tuple[WindowConfig, ...] = Field(
-        default=(WindowConfig(width=1, questions=2), WindowConfig(width=50)), min_length=1
-    )
+    windows: tuple[WindowConfig, ...] = Field(default=PUBLISHED_WINDOWS, min_length=1)
     """Passes over the rows."""
     max_rows: int | None = Field(default=None, ge=2)
     """Take so many rows of the files, drawn by the seed."""
+
+
+class GroupConfig(TaskConfig):
+    """One of the published classification groups, each with its own way to make questions."""
+
+    kind: Literal["published_group"]
+    name: str
+    """Written into each example's `task`, as `classification/snli`."""
+    group: Group
+    """Which one."""
+    folder: str
+    """The reference's folder `datasets`, which holds the questions of all groups, and the texts of
+    those that are no data set of the hub."""
+    copies: str | None = None
+    """Folder of local copies of the hub's data sets, as in a corpus."""
+    windows: tuple[WindowConfig, ...] = Field(default=PUBLISHED_WINDOWS, min_length=1)
+    """Passes over the rows."""
+    train_rows: int | None = Field(default=6000, ge=0)
+    """Texts of the training side, the same for every pass; 0 holds the whole group out; null takes
+    all there are."""
+    held_out_rows: int | None = Field(default=250, ge=0)
+    """At most so many texts are held out."""
 
 
 class SystemPromptConfig(TaskConfig):
@@ -91,12 +173,15 @@ class SystemPromptConfig(TaskConfig):
     """LatentQA's stimulus files (.json), or .jsonl of `messages`, `question` and `answer`."""
     qa: str | None = None
     """LatentQA's questions by label (.json). Without it the instruction itself is asked for."""
+    max_questions: int | None = Field(default=None, ge=1)
+    """Take so many questions of the files, drawn by the seed."""
     layers: Literal["each", "one", "together"] = "one"
     """An example for each layer, for one drawn layer, or one example with all layers."""
 
 
 AnyTask = Annotated[
-    ContextConfig | ClassificationConfig | SystemPromptConfig, Field(discriminator="kind")
+    ContextConfig | ClassificationConfig | GroupConfig | SystemPromptConfig,
+    Field(discriminator="kind"),
 ]
 
 
@@ -113,3 +198,10 @@ class DataConfig(Settings):
     """Depths at which texts are read, as percentages of the model's."""
     num_examples: int | None = Field(default=None, ge=1)
     """Training examples in all, where tasks have weights; by default as many as they allow."""
+    compat: Compat = "none"
+    """`paper` constructs examples as the reference did, defects included. Reproduced: the BOS
+    string (or, without one, the end-of-turn string) before plain texts; the LatentQA mask, which on
+    Qwen3 drops four tokens too many; classification sides by order after a shuffle that differs by
+    pass, so a text may be on both; Yes and No drawn singly, with wrong labels drawn evenly. Not
+    reproduced: the reference's random numbers, so not its very rows, windows or order; the white
+    space around context prediction's answers."""

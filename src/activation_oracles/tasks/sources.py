@@ -26,6 +26,7 @@ ROLE = {
     "Assistant": "assistant",
     "System": "system",
 }
+TABLES = (".csv", ".tsv", ".json", ".jsonl")
 SPEAKER = re.compile(rf"({'|'.join(ROLE)}): ?(.*)")
 
 Messages = tuple[dict[str, str], ...]
@@ -54,6 +55,11 @@ class Row:
     text: str
     label: str
     source: str
+
+    @property
+    def key(self) -> str:
+        """What decides its side of a split."""
+        return self.text
 
 
 def read_documents(
@@ -85,11 +91,11 @@ def read_documents(
 def read_rows(
     path: str | Path, text: str, label: str, *, header: bool = True, encoding: str = "utf-8"
 ) -> list[Row]:
-    """Read a labelled table: `.csv`, `.tsv`, `.json` (a list of objects), `.jsonl`, or lines.
+    """Read a labelled table.
 
     Args:
-        path: the file. With any other ending, each line is a label, a space, and a text; of a
-            label as `HUM:desc` the part before the colon counts.
+        path: the file, as `read_records` takes them; lines have the columns `text` and `label`,
+            whatever is asked for.
         text: the text's column: its name, or without header its number from 0.
         label: the label's column.
         header: whether a `.csv` or `.tsv` begins with the columns' names.
@@ -99,17 +105,10 @@ def read_rows(
         DataError: the file is missing or empty, or a row lacks one of the columns.
     """
     path = Path(path)
-    if path.suffix in (".csv", ".tsv"):
-        raw = _table(path, read_text(path, encoding), header=header)
-    elif path.suffix == ".jsonl":
-        raw = list(json_lines(path))
-    elif path.suffix == ".json":
-        raw = _json_list(path)
-    else:
+    if path.suffix not in TABLES:
         text, label = "text", "label"
-        raw = _labelled_lines(path, read_text(path, encoding))
     rows = []
-    for record, where in raw:
+    for record, where in read_records(path, header=header, encoding=encoding):
         missing = [column for column in (text, label) if record.get(column) in (None, "")]
         if missing:
             raise DataError(
@@ -120,6 +119,28 @@ def read_rows(
     if not rows:
         raise DataError(f"{path} holds no rows.")
     return rows
+
+
+def read_records(
+    path: str | Path, *, header: bool = True, encoding: str = "utf-8"
+) -> list[tuple[dict[str, Any], str]]:
+    """Read the rows of a table, each by column, with its place: `file:line`.
+
+    A table is `.csv`, `.tsv`, `.json` (a list of objects) or `.jsonl`. In a file with any other
+    ending each line is a label, a space, and a text; of a label as `HUM:desc` the part before the
+    colon counts.
+
+    Raises:
+        DataError: the file is missing, or is not such a table.
+    """
+    path = Path(path)
+    if path.suffix in (".csv", ".tsv"):
+        return _table(path, read_text(path, encoding), header=header)
+    if path.suffix == ".jsonl":
+        return list(json_lines(path))
+    if path.suffix == ".json":
+        return _json_list(path)
+    return _labelled_lines(path, read_text(path, encoding))
 
 
 def read_text(path: str | Path, encoding: str = "utf-8") -> str:
@@ -149,15 +170,25 @@ def read_json(path: str | Path) -> Any:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, content: str | Sequence[dict[str, str]]
+    tokenizer: PreTrainedTokenizerBase,
+    content: str | Sequence[dict[str, str]],
+    *,
+    first: str | None = None,
 ) -> tuple[int, ...]:
     """Return the ids of a text or chat as the target reads it, without a generation prompt.
 
-    A text gets the special tokens that the tokenizer itself adds. The reference puts its BOS
-    string before texts, which for Qwen is an end-of-turn token; that is not repeated here.
+    Args:
+        tokenizer: the target's.
+        content: what is read.
+        first: what stands before a text, in place of the special tokens that the tokenizer itself
+            adds.
     """
     if isinstance(content, str):
-        ids = tokenizer(content)["input_ids"]
+        ids = (
+            tokenizer(content)["input_ids"]
+            if first is None
+            else tokenizer(first + content, add_special_tokens=False)["input_ids"]
+        )
     else:
         rendered = render(tokenizer, content, add_generation_prompt=False)
         ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]

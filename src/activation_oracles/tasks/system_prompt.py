@@ -3,6 +3,11 @@
 From LatentQA's files (arXiv 2412.08686), or from plain rows of messages, question and answer. The
 instruction is in the context, but its tokens are not shown: the answer must be read from what it
 does to the tokens behind it. Only a LatentQA `control` row, with nothing behind, is shown whole.
+
+Departs from the reference in two ways. What is hidden ends where the hidden turns end; the
+reference renders these turns alone and drops as many tokens as that has, on Qwen3 four too many, as
+its template adds empty thoughts to a last reply (`compat` "paper" does so again). And all that is
+asked about one label is on one side, in whichever file it stands.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +18,9 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.errors import DataError
-from activation_oracles.models.chat import encode_chat
-from activation_oracles.tasks.sources import Messages, check_messages, read_json
+from activation_oracles.models.chat import Text, encode_chat
+from activation_oracles.tasks.config import Compat
+from activation_oracles.tasks.sources import Messages, check_messages, encode, read_json
 from activation_oracles.tasks.store import json_lines
 from activation_oracles.tasks.task import Split, random_for, split_of
 from activation_oracles.tasks.windows import Layers, turn_window
@@ -40,7 +46,8 @@ class Asked:
     question: str
     answer: str
     key: str
-    """The instruction: decides the side of the split, so an instruction is never on both."""
+    """The instruction, or the label of several: decides the side of the split, so that neither an
+    instruction nor an answer is on both."""
     source: str
 
 
@@ -55,6 +62,7 @@ class SystemPrompt:
     max_tokens: int = 512
     """Longer chats are left out."""
     held_out_fraction: float = 0.02
+    compat: Compat = "none"
 
     def examples(self, split: Split, *, seed: int) -> Iterator[Example]:
         """Yield the examples of every question, in order."""
@@ -69,7 +77,7 @@ class SystemPrompt:
                 )
             if len(text.token_ids) > self.max_tokens:
                 continue
-            start = text.turns[one.num_hidden - 1].end if one.num_hidden else 0
+            start = self._first_shown(one, text)
             numbers = random_for(seed, self.name, str(number), one.source)
             for layers in self.layers.draw(numbers):
                 positions = turn_window(range(start, len(text.token_ids)), numbers)
@@ -82,6 +90,16 @@ class SystemPrompt:
                     task=self.name,
                     source=one.source,
                 )
+
+    def _first_shown(self, one: Asked, text: Text) -> int:
+        if not one.num_hidden:
+            return 0
+        if self.compat == "none":
+            return text.turns[one.num_hidden - 1].end
+        start = len(encode(self.tokenizer, one.messages[: one.num_hidden]))
+        if start >= len(text.token_ids):
+            raise DataError(f"{one.source} has no token left behind what `paper` hides.")
+        return start
 
 
 def read_latentqa(stimuli: str | Path, qa: str | Path | None = None) -> list[Asked]:
@@ -107,14 +125,15 @@ def read_latentqa(stimuli: str | Path, qa: str | Path | None = None) -> list[Ask
     for number, record in enumerate(records, start=1):
         where = f"{Path(stimuli).name}:{number}"
         messages, num_hidden = _stimulus(record, where)
-        told = messages[0]["content"]
+        key = messages[0]["content"]
         if questions is None:
-            pairs: Any = [(WHAT_WAS_SAID[number % len(WHAT_WAS_SAID)], told)]
+            pairs: Any = [(WHAT_WAS_SAID[number % len(WHAT_WAS_SAID)], key)]
         elif record.get("label") in questions:
             pairs = questions[record["label"]]
+            key = record["label"]
         else:
             raise DataError(f"{where} has label {record.get('label')!r}, which {qa} does not know.")
-        asked += [Asked(messages, num_hidden, q, answer, told, where) for q, answer in pairs]
+        asked += [Asked(messages, num_hidden, q, answer, key, where) for q, answer in pairs]
     return asked
 
 
