@@ -28,12 +28,12 @@ class Rows(Sequence[Example]):
 
     def __init__(self, chunks: "Sequence[_Chunk]", order: Sequence[int] | None = None) -> None:
         """Take pieces of files; `order` gives the rows of all of them by number."""
-        self._chunks = chunks
+        self.chunks = chunks
         self._ends = list(accumulate(len(chunk) for chunk in chunks))
-        self._order = range(self._ends[-1] if chunks else 0) if order is None else order
+        self.order = range(self._ends[-1] if chunks else 0) if order is None else order
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.order)
 
     @overload
     def __getitem__(self, index: int) -> Example: ...
@@ -41,10 +41,10 @@ class Rows(Sequence[Example]):
     def __getitem__(self, index: slice) -> "Rows": ...
     def __getitem__(self, index: int | slice) -> "Example | Rows":
         if isinstance(index, slice):
-            return Rows(self._chunks, self._order[index])
-        place = self._order[index]
+            return Rows(self.chunks, self.order[index])
+        place = self.order[index]
         number = bisect_right(self._ends, place)
-        chunk = self._chunks[number]
+        chunk = self.chunks[number]
         return chunk.example(place - (self._ends[number] - len(chunk)))
 
     def __iter__(self) -> Iterator[Example]:
@@ -52,7 +52,7 @@ class Rows(Sequence[Example]):
 
     def picked(self, order: Sequence[int]) -> "Rows":
         """Return the rows of these numbers, in this order."""
-        return Rows(self._chunks, array("q", (self._order[index] for index in order)))
+        return Rows(self.chunks, array("q", (self.order[index] for index in order)))
 
 
 def spooled(examples: Iterable[Example]) -> Rows:
@@ -90,8 +90,8 @@ def joined(parts: Sequence[Rows]) -> Rows:
     order = array("q")
     for part in parts:
         start = sum(map(len, chunks))
-        chunks += part._chunks
-        order.extend(start + place for place in part._order)
+        chunks += part.chunks
+        order.extend(start + place for place in part.order)
     return Rows(chunks, order)
 
 
@@ -156,12 +156,12 @@ class _Chunk:
         return self._size
 
     def example(self, row: int) -> Example:
-        lists = [
+        context, positions, layers = (
             tuple(values[ends[row] : ends[row + 1]].tolist())
             for ends, values in zip(self._lists, self._values, strict=True)
-        ]
+        )
         words = [
             str(held[ends[row] : ends[row + 1]], "utf-8")
             for ends, held in zip(self._ends, self._bytes, strict=True)
         ]
-        return Example(*lists, *words)
+        return Example(context, positions, layers, *words)

@@ -21,19 +21,24 @@ def recital(random: Random) -> Scene:
 
 
 def pairs(random: Random) -> Scene:
-    """Give everybody a thing, then ask who has what, one by one."""
-    count = random.randint(2, 7)
+    """Give everybody a thing, then ask who has what, one by one.
+
+    Half of the texts answer in whole sentences: what follows a name again is easier to find than
+    what belongs to it, and leads there.
+    """
+    count = random.randint(2, 6)
     names = random.sample((*WOMEN, *MEN), count)
-    given = dict(zip(names, random.sample(_pool(random), count), strict=True))
-    told = " ".join(
-        f"{name} {random.choice(('has', 'likes'))} {word}." for name, word in given.items()
-    )
-    random.shuffle(names)
+    words = random.sample(_pool(random), count)
+    told = [
+        f"{name} {random.choice(('has', 'likes'))} {word}."
+        for name, word in zip(names, words, strict=True)
+    ]
+    in_sentences = chance(random, 0.5)
     messages: list[Message] = []
-    for name in names:
-        asked = f"What about {name}?"
-        messages.append(Message("user", asked if messages else f"{told} {asked}"))
-        messages.append(Message("assistant", given[name]))
+    for index in random.sample(range(count), count):
+        asked = f"What about {names[index]}?"
+        messages.append(Message("user", asked if messages else f"{' '.join(told)} {asked}"))
+        messages.append(Message("assistant", told[index] if in_sentences else words[index]))
     return Scene("pairs", tuple(messages), ())
 
 
