@@ -3,12 +3,8 @@
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from activation_oracles.errors import ConfigError, ModelError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from activation_oracles.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +25,7 @@ class BuildData:
 
     def run(self) -> None:
         """Write the examples and print how many there are of each task."""
+        from activation_oracles.models.load import read_shape
         from activation_oracles.tasks import store
         from activation_oracles.tasks.build import build
         from activation_oracles.tasks.config import DataConfig
@@ -45,22 +42,3 @@ class BuildData:
             print(f"{split}: {held['examples']} examples")
             for task, count in held["tasks"].items():
                 print(f"  {task}: {count}")
-
-
-def read_shape(model: str) -> "tuple[PreTrainedTokenizerBase, int]":
-    """Return a model's tokenizer and its number of layers, without its weights.
-
-    Raises:
-        ModelError: there is no such model.
-    """
-    from transformers import AutoConfig, AutoTokenizer
-
-    try:
-        config = AutoConfig.from_pretrained(model)
-        tokenizer = AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"No model could be read from {model!r}: {error} Expected a hub id, or a folder with "
-            "config.json and a tokenizer."
-        ) from error
-    return tokenizer, int(config.get_text_config(decoder=True).num_hidden_layers)

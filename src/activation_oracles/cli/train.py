@@ -6,20 +6,24 @@ The settings are those of `TrainConfig`, all optional here: a file may hold the 
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from pydantic.fields import FieldInfo
 
+from activation_oracles.errors import ConfigError
 from activation_oracles.tasks.settings import Settings
 from activation_oracles.training.config import TrainConfig
+
+IN_FILES = ("mixture",)
+"""Settings that only a recipe or a file gives: too large to be typed."""
 
 
 def overrides(kind: type[Settings]) -> type[Any]:
     """Return a dataclass of a config's settings, none of which is set unless it is typed."""
     return make_dataclass(
         f"{kind.__name__}Overrides",
-        [_override(name, info) for name, info in kind.model_fields.items()],
+        [_override(name, info) for name, info in kind.model_fields.items() if name not in IN_FILES],
         frozen=True,
         namespace={"__doc__": kind.__doc__},
     )
@@ -71,6 +75,19 @@ class Train:
 
     config: str | None = None
     """YAML file of settings, as a run writes beside its result; what is typed here overrides it."""
+    recipe: str | None = None
+    """A whole run by name, as `paper`: its data are made of published sources. A file and what is
+    typed here override it. See docs/train.md for the names."""
+    scale: float = 1.0
+    """With a recipe: share of the published sizes."""
+    folder: str = "datasets"
+    """With a recipe: the folder `datasets` of the reference implementation."""
+    copies: str | None = None
+    """With a recipe: folder of local copies of the hub's data sets; by default the hub."""
+    compat: Literal["none", "paper"] = "none"
+    """With a recipe: `paper` constructs examples as published, defects included."""
+    print_config: bool = False
+    """Print all settings as YAML, fit for `--config`, and do nothing else."""
     settings: Annotated[Overrides, tyro.conf.arg(name="")] = field(  # pyright: ignore
         default_factory=Overrides
     )
@@ -78,6 +95,9 @@ class Train:
     def run(self) -> None:
         """Train, with a bar on stderr, and print the oracle's folder."""
         config = self.resolved()
+        if self.print_config:
+            print(config.as_yaml(), end="")
+            return
         from accelerate import PartialState
 
         from activation_oracles.training.loop import train
@@ -87,6 +107,22 @@ class Train:
             print(folder)
 
     def resolved(self) -> TrainConfig:
-        """Return the settings of the file and those that were typed, as one."""
-        below = TrainConfig.load_values(self.config) if self.config else {}
-        return TrainConfig(**merged(below, typed(self.settings)))
+        """Return the settings of recipe and file, and those that were typed, as one."""
+        below = self._of_recipe()
+        if self.config:
+            below = merged(below, TrainConfig.load_values(self.config))
+        above = typed(self.settings)
+        if above.get("data"):
+            below.pop("mixture", None)
+        return TrainConfig(**merged(below, above))
+
+    def _of_recipe(self) -> dict[str, Any]:
+        asked = (self.scale, self.folder, self.copies, self.compat)
+        if self.recipe is None:
+            if asked != (1.0, "datasets", None, "none"):
+                raise ConfigError("scale, folder, copies and compat belong to a --recipe.")
+            return {}
+        from activation_oracles.training.recipes import Sources, settings_of
+
+        names = ("scale", "folder", "copies", "compat")
+        return settings_of(self.recipe, Sources(**dict(zip(names, asked, strict=True))))

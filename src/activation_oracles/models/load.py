@@ -17,6 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from jaxtyping import Bool, Int
 from torch import Tensor
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
@@ -234,3 +235,20 @@ def _check_complete(name: str, report: dict[str, Any]) -> None:
             f"{name!r} holds no weights for {len(missing)} parameters, as {missing[0]!r}; they "
             "would be random. Is this a complete checkpoint of this architecture?"
         )
+
+
+def read_shape(name: str) -> tuple[PreTrainedTokenizerBase, int]:
+    """Return a model's tokenizer and its number of blocks, without its weights.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"No model could be read from {name!r}: {error} Expected a hub id, or a folder with "
+            "config.json and a tokenizer."
+        ) from error
+    return tokenizer, int(config.get_text_config(decoder=True).num_hidden_layers)

@@ -25,10 +25,13 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise ConfigError(f"{type(self).__name__}: {_problems(error)}.") from error
 
+    def as_yaml(self) -> str:
+        """Return the settings as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
     def save(self, path: str | Path) -> None:
         """Write the settings as YAML."""
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        Path(path).write_text(text, encoding="utf-8")
+        Path(path).write_text(self.as_yaml(), encoding="utf-8")
 
     @classmethod
     def load(cls: type[Loaded], path: str | Path) -> Loaded:

@@ -3,11 +3,16 @@
 Building a config downloads nothing and touches no disk. The docstrings are also the `--help`.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from activation_oracles.tasks.config import DataConfig
 from activation_oracles.tasks.settings import Settings
+
+MADE = "data"
+"""Folder inside a run's own for examples that it makes."""
 
 DECIDES_NOTHING = frozenset(
     {
@@ -36,8 +41,10 @@ class TrainConfig(Settings):
 
     model: str
     """Hub id or folder of the model that is both read (adapter off) and trained as the oracle."""
-    data: tuple[str, ...] = Field(min_length=1)
+    data: tuple[str, ...] = ()
     """Folders made by `ao data build`, or .jsonl files of examples; all are trained on together."""
+    mixture: DataConfig | None = None
+    """What examples are made of where `data` names none: they go into `data` inside `output`."""
     output: str
     """Folder for the oracle, its settings, metrics and checkpoints."""
     resume: bool = False
@@ -94,6 +101,17 @@ class TrainConfig(Settings):
     """Steps between lines in metrics.jsonl."""
     trackers: tuple[str, ...] = ()
     """Where else the figures of metrics.jsonl go: tensorboard, trackio, wandb."""
+
+    @model_validator(mode="after")
+    def _has_data(self) -> "TrainConfig":
+        if bool(self.data) == (self.mixture is not None):
+            raise ValueError("give `data`, folders of examples, or a `mixture` to make them of")
+        return self
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the examples lie, or will: folders and files."""
+        return self.data or (str(Path(self.output) / MADE),)
 
     def deciding(self) -> dict[str, Any]:
         """Return the settings on which the final weights depend, flat, by dotted name."""

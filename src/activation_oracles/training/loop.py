@@ -242,7 +242,7 @@ def _finish(run: Run, scores: dict[str, HeldOutScore]) -> None:
         "config": run.settings.model_dump(mode="json"),
         "data": [
             store.read_manifest(source) if Path(source).is_dir() else {"file": Path(source).name}
-            for source in run.config.data
+            for source in run.config.sources
         ],
         "steps": run.num_steps,
     }

@@ -12,11 +12,12 @@ from peft import LoraConfig
 from torch import nn
 
 from activation_oracles.errors import ConfigError, DataError, MismatchError
-from activation_oracles.models.load import LanguageModel, load
+from activation_oracles.models.load import LanguageModel, load, read_shape
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks import store
+from activation_oracles.tasks.build import build
 from activation_oracles.tasks.rows import Rows, joined
 from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.evaluate import choose
@@ -90,6 +91,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
             f"{processes.num_processes} processes x accumulate {config.accumulate}."
         )
     _check_output(config)
+    _make_data(config, model)
     examples = _read(config, "train")
     if len(examples) < config.batch_size:
         raise DataError(
@@ -121,7 +123,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
         parameters=_named(model, oracle.adapter),
         identity={
             **config.deciding(),
-            "data": [store.fingerprint(source) for source in config.data],
+            "data": [store.fingerprint(source) for source in config.sources],
             "model": model.fingerprint,
             "processes": processes.num_processes,
         },
@@ -135,8 +137,17 @@ def _check_output(config: TrainConfig) -> None:
         )
 
 
+def _make_data(config: TrainConfig, model: LanguageModel | None) -> None:
+    """Make the examples of a mixture, in the first of several processes, unless they are there."""
+    processes, folder = PartialState(), Path(config.sources[0])
+    if config.mixture and processes.is_main_process and not (folder / store.MANIFEST).exists():
+        shape = read_shape(config.model) if model is None else (model.tokenizer, model.num_layers)
+        build(config.mixture, folder, *shape, command=f"ao train --output {config.output}")
+    processes.wait_for_everyone()
+
+
 def _read(config: TrainConfig, split: store.Split) -> Rows:
-    return joined([store.read(source, split) for source in config.data])
+    return joined([store.read(source, split) for source in config.sources])
 
 
 def _check_data(config: TrainConfig, model: LanguageModel, known: Survey) -> None:
@@ -146,7 +157,7 @@ def _check_data(config: TrainConfig, model: LanguageModel, known: Survey) -> Non
             f"{model.name!r} is in fp16, where gradients underflow. Set dtype to bfloat16 or "
             "float32."
         )
-    for source in config.data:
+    for source in config.sources:
         if Path(source).is_dir():
             made_with = store.read_manifest(source)["tokenizer"]
             if made_with != model.tokenizer_hash:

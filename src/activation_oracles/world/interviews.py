@@ -53,13 +53,9 @@ class _Moment:
 class InterviewPlan:
     """How organisms are interviewed. Chosen on the development ones."""
 
-    layers: tuple[int, ...] = (6,)
-    """Where secret words are read, and whatever has no layers of its own."""
-    layers_of: tuple[tuple[str, tuple[int, ...]], ...] = (
-        ("people", (4,)),
-        ("persona", (2, 4, 6)),
-        ("classification", (4,)),
-    )
+    layers: tuple[int, ...] = (4,)
+    """Where whatever has no layers of its own is read."""
+    layers_of: tuple[tuple[str, tuple[int, ...]], ...] = (("persona", (2, 4, 6)),)
     """Other layers for other kinds of organisms, and for `classification`."""
     num_prompts: int = 10
     num_wordings: int = 3

@@ -1,0 +1,95 @@
+"""A recipe is the settings of a whole run, and a run makes its own data."""
+
+import json
+
+import pytest
+import tyro
+import yaml
+
+from activation_oracles.cli.train import Train
+from activation_oracles.errors import ConfigError
+from activation_oracles.tasks import store
+from activation_oracles.training.config import Lora, TrainConfig
+from activation_oracles.training.loop import train
+from activation_oracles.training.recipes import RECIPES, Sources, settings_of
+
+
+def resolved(*arguments) -> TrainConfig:
+    return tyro.cli(Train, args=["--model", "m", "--output", "o", *map(str, arguments)]).resolved()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_the_settings_of_a_run_and_survives_yaml(name):
+    config = resolved("--recipe", name, "--scale", 0.01)
+    assert config.mixture is not None
+    assert TrainConfig(**yaml.safe_load(config.as_yaml())) == config
+
+
+def test_the_published_sizes_are_those_of_the_paper():
+    whole = resolved("--recipe", "paper").mixture
+    counted = {task.name: task.expects for task in whole.tasks}
+    assert counted["latentqa"] == 64_840
+    assert sum(n for name, n in counted.items() if name.startswith("classification")) == 378_000
+    assert (whole.seed, whole.layer_percents) == (42, (25.0, 50.0, 75.0))
+
+
+def test_ablations_leave_out_what_they_are_named_for():
+    def kinds(name):
+        return {task.kind for task in resolved("--recipe", name).mixture.tasks}
+
+    assert kinds("spqa-only") == {"system_prompt"}
+    assert kinds("classification-only") == {"published_group"}
+    assert kinds("spqa+classification") == {"system_prompt", "published_group"}
+    cut = resolved("--recipe", "truncated", "--scale", 0.1).mixture
+    assert {task.kind for task in cut.tasks} == kinds("paper")
+    assert cut.num_examples == round(0.1 * (64_840 + 378_000))
+
+
+@pytest.mark.parametrize(("name", "layers", "times"), [("3L-1N", 3, 1), ("6L-6N", 6, 6)])
+def test_several_layers_are_shown_together(name, layers, times):
+    mixture = resolved("--recipe", name).mixture
+    assert len(mixture.layer_percents) == layers
+    assert {task.layers for task in mixture.tasks} == {"together"}
+    groups = [task for task in mixture.tasks if task.kind == "published_group"]
+    assert all(len(task.windows) == 2 * times for task in groups)
+
+
+def test_what_is_typed_and_what_a_file_holds_override_a_recipe(tmp_path):
+    (tmp_path / "more.yaml").write_text("strength: 3.0\nmixture: {seed: 7}\n")
+    config = resolved("--recipe", "neighbours", "--config", tmp_path / "more.yaml")
+    assert (config.strength, config.mixture.seed) == (3.0, 7)
+    assert resolved("--recipe", "neighbours", "--strength", 1.5).strength == 1.5
+    assert resolved("--recipe", "paper", "--data", "d").mixture is None
+
+
+def test_wrong_recipes_are_refused_by_name():
+    with pytest.raises(ConfigError, match="no recipe 'soup'"):
+        settings_of("soup", Sources())
+    with pytest.raises(ConfigError, match="scale"):
+        resolved("--recipe", "paper", "--scale", 2)
+    with pytest.raises(ConfigError, match="belong to a --recipe"):
+        resolved("--data", "d", "--scale", 0.5)
+    with pytest.raises(ConfigError, match="mixture"):
+        resolved()
+
+
+def test_a_run_makes_the_data_of_its_mixture_once(tiny_model, tmp_path):
+    texts = tmp_path / "texts.jsonl"
+    lines = [{"text": f"The mill number {n} stands by the old river and turns."} for n in range(40)]
+    texts.write_text("\n".join(map(json.dumps, lines)))
+    task = {"kind": "context_prediction", "files": [str(texts)], "widths": [3], "max_wanted": 3}
+    config = TrainConfig(
+        model=str(tiny_model),
+        mixture={"tasks": [task], "layer_percents": [50.0]},
+        output=str(tmp_path / "run"),
+        lora=Lora(rank=2, alpha=4),
+        batch_size=4,
+        max_steps=2,
+        evaluate_examples=0,
+    )
+    train(config, progress=lambda steps: steps)
+    made = store.fingerprint(tmp_path / "run" / "data")
+    texts.unlink()
+    longer = config.model_copy(update={"resume": True})
+    assert train(longer, progress=lambda steps: steps) == tmp_path / "run"
+    assert store.fingerprint(tmp_path / "run" / "data") == made
