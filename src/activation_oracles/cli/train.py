@@ -117,12 +117,13 @@ class Train:
         return TrainConfig(**merged(below, above))
 
     def _of_recipe(self) -> dict[str, Any]:
-        asked = (self.scale, self.folder, self.copies, self.compat)
-        if self.recipe is None:
-            if asked != (1.0, "datasets", None, "none"):
-                raise ConfigError("scale, folder, copies and compat belong to a --recipe.")
-            return {}
         from activation_oracles.training.recipes import Sources, settings_of
 
-        names = ("scale", "folder", "copies", "compat")
-        return settings_of(self.recipe, Sources(**dict(zip(names, asked, strict=True))))
+        sources = Sources(
+            folder=self.folder, copies=self.copies, scale=self.scale, compat=self.compat
+        )
+        if self.recipe is not None:
+            return settings_of(self.recipe, sources)
+        if sources != Sources():
+            raise ConfigError("scale, folder, copies and compat belong to a --recipe.")
+        return {}
