@@ -21,24 +21,19 @@ def recital(random: Random) -> Scene:
 
 
 def pairs(random: Random) -> Scene:
-    """Give everybody a thing, then ask who has what, one by one.
-
-    Half of the texts answer in whole sentences: what follows a name again is easier to find than
-    what belongs to it, and leads there.
-    """
-    count = random.randint(2, 6)
+    """Give everybody a thing, then ask who has what, one by one."""
+    count = random.randint(2, 7)
     names = random.sample((*WOMEN, *MEN), count)
-    words = random.sample(_pool(random), count)
-    told = [
-        f"{name} {random.choice(('has', 'likes'))} {word}."
-        for name, word in zip(names, words, strict=True)
-    ]
-    in_sentences = chance(random, 0.5)
+    given = dict(zip(names, random.sample(_pool(random), count), strict=True))
+    told = " ".join(
+        f"{name} {random.choice(('has', 'likes'))} {word}." for name, word in given.items()
+    )
+    random.shuffle(names)
     messages: list[Message] = []
-    for index in random.sample(range(count), count):
-        asked = f"What about {names[index]}?"
-        messages.append(Message("user", asked if messages else f"{' '.join(told)} {asked}"))
-        messages.append(Message("assistant", told[index] if in_sentences else words[index]))
+    for name in names:
+        asked = f"What about {name}?"
+        messages.append(Message("user", asked if messages else f"{told} {asked}"))
+        messages.append(Message("assistant", given[name]))
     return Scene("pairs", tuple(messages), ())
 
 
