@@ -1,9 +1,11 @@
 import json
 
 import pytest
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-from activation_oracles.errors import ConfigError, MismatchError
+from activation_oracles.errors import ConfigError, MismatchError, ModelError
 from activation_oracles.models.load import load
+from activation_oracles.oracle import hub_files
 from activation_oracles.oracle.card import FILE_NAME, Card
 from activation_oracles.oracle.released import assumed_card
 
@@ -50,7 +52,7 @@ def test_what_is_written_is_read_back_equal(tmp_path, tiny_model):
 
 def test_no_card_is_none_and_a_strange_place_is_refused(tmp_path):
     assert Card.load(str(tmp_path)) is None
-    with pytest.raises(ConfigError, match="neither a folder nor reachable"):
+    with pytest.raises(ModelError, match="is no folder"):
         Card.load(str(tmp_path / "nowhere"))
 
 
@@ -100,20 +102,16 @@ def test_published_adapters_without_a_card_get_what_is_known_of_them(tiny_model)
 
 
 def test_a_card_that_cannot_be_reached_is_not_taken_for_one_that_is_not_there(monkeypatch):
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    from activation_oracles.oracle import card
-
     def unreachable(*_):
         raise LocalEntryNotFoundError("offline")
 
     def absent(*_):
         raise EntryNotFoundError("no such file")
 
-    monkeypatch.setattr(card, "hf_hub_download", unreachable)
-    with pytest.raises(ConfigError, match="cannot be reached"):
+    monkeypatch.setattr(hub_files.HfApi, "hf_hub_download", unreachable)
+    with pytest.raises(ModelError, match="cannot be reached"):
         Card.load("somebody/oracle")
-    monkeypatch.setattr(card, "try_to_load_from_cache", lambda *_: card._CACHED_NO_EXIST)
+    monkeypatch.setattr(hub_files, "try_to_load_from_cache", lambda *_: hub_files._CACHED_NO_EXIST)
     assert Card.load("somebody/oracle") is None
-    monkeypatch.setattr(card, "hf_hub_download", absent)
+    monkeypatch.setattr(hub_files.HfApi, "hf_hub_download", absent)
     assert Card.load("somebody/oracle") is None

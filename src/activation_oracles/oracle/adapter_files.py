@@ -8,14 +8,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
     NotASafetensorsRepoError,
     SafetensorsParsingError,
 )
@@ -23,22 +21,10 @@ from safetensors import SafetensorError, safe_open
 
 from activation_oracles.errors import ModelError
 from activation_oracles.oracle.card import FILE_NAME
+from activation_oracles.oracle.hub_files import Hub, find_file, folder_of
 
 SETTINGS = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-
-
-@runtime_checkable
-class Hub(Protocol):
-    """What is asked of the hub to look at an adapter; `HfApi` has it."""
-
-    def hf_hub_download(self, repo_id: str, filename: str) -> str:
-        """Return the path of a file, downloaded where it is not there yet."""
-        ...
-
-    def parse_safetensors_file_metadata(self, repo_id: str, filename: str) -> Any:
-        """Return the header of a safetensors file, without the file."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,12 +70,8 @@ def adapter_files(source: str, *, hub: Hub | None = None) -> AdapterFiles:
         ModelError: there is no adapter there, its weights are no safetensors, or the hub cannot
             be reached.
     """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return _in_folder(source, folder)
-    if source.startswith((".", "/", "~")):
-        raise ModelError(f"{source!r} is no folder. Expected a folder or hub id of an adapter.")
-    return _on_hub(source, hub or HfApi())
+    folder = folder_of(source)
+    return _in_folder(source, folder) if folder else _on_hub(source, hub or HfApi())
 
 
 def _in_folder(source: str, folder: Path) -> AdapterFiles:
@@ -120,10 +102,10 @@ def _in_folder(source: str, folder: Path) -> AdapterFiles:
 
 
 def _on_hub(source: str, hub: Hub) -> AdapterFiles:
-    settings = _download(hub, source, SETTINGS)
+    settings = find_file(source, SETTINGS, hub=hub)
     if settings is None:
         raise ModelError(_missing(source, SETTINGS, pickled=False))
-    card = _download(hub, source, FILE_NAME)
+    card = find_file(source, FILE_NAME, hub=hub)
     try:
         header = hub.parse_safetensors_file_metadata(source, WEIGHTS)
     except (EntryNotFoundError, NotASafetensorsRepoError) as error:
@@ -138,21 +120,6 @@ def _on_hub(source: str, hub: Hub) -> AdapterFiles:
         weights=None,
         card_folder=card.parent if card else None,
     )
-
-
-def _download(hub: Hub, source: str, name: str) -> Path | None:
-    """Return a file of a repository; None where it has no such file."""
-    try:
-        return Path(hub.hf_hub_download(source, name))
-    # First, as it is also an EntryNotFoundError: not to be reached is not the same as not there.
-    except LocalEntryNotFoundError as error:
-        raise ModelError(f"{name} of {source!r} cannot be reached on the hub: {error}") from error
-    except EntryNotFoundError:
-        return None
-    except (OSError, HfHubHTTPError, HFValidationError) as error:
-        raise ModelError(
-            f"{source!r} is neither a folder nor reachable on the hub: {error}"
-        ) from error
 
 
 def _settings(path: Path) -> dict[str, Any]:

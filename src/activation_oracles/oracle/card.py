@@ -9,18 +9,12 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-)
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.models.blocks import layer_at
 from activation_oracles.models.load import LanguageModel
+from activation_oracles.oracle.hub_files import find_file
 from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, Template, choose_placeholder
 
 FILE_NAME = "ao_config.json"
@@ -180,8 +174,9 @@ class Card(BaseModel):
 
         Raises:
             ConfigError: the file contradicts itself or is not such a card.
+            ModelError: there is no such folder, or the hub cannot be reached.
         """
-        path = _find(source)
+        path = find_file(source, FILE_NAME)
         if path is None:
             return None
         try:
@@ -192,24 +187,3 @@ class Card(BaseModel):
                 for one in error.errors()
             )
             raise ConfigError(f"{FILE_NAME} of {source!r} is refused: {problems}.") from error
-
-
-def _find(source: str) -> Path | None:
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder / FILE_NAME if (folder / FILE_NAME).is_file() else None
-    if source.startswith((".", "/", "~")):
-        raise ConfigError(f"{source!r} is neither a folder nor reachable on the hub: no such path.")
-    try:
-        return Path(hf_hub_download(source, FILE_NAME))
-    except LocalEntryNotFoundError as error:
-        # Also an EntryNotFoundError, but not to be reached is not the same as not to be there.
-        if try_to_load_from_cache(source, FILE_NAME) is _CACHED_NO_EXIST:
-            return None
-        raise ConfigError(f"{FILE_NAME} of {source!r} cannot be reached: {error}") from error
-    except EntryNotFoundError:
-        return None
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise ConfigError(
-            f"{source!r} is neither a folder nor reachable on the hub: {error}"
-        ) from error

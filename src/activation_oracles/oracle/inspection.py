@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from activation_oracles.errors import ConfigError
-from activation_oracles.oracle.adapter_files import SETTINGS, AdapterFiles, Hub, adapter_files
+from activation_oracles.oracle.adapter_files import SETTINGS, AdapterFiles, adapter_files
 from activation_oracles.oracle.card import FILE_NAME, Card
+from activation_oracles.oracle.hub_files import Hub
 from activation_oracles.oracle.released import assume, released
 
 BLOCK = re.compile(r"\.(\d+)\.")
