@@ -12,31 +12,17 @@ from activation_oracles.tasks.config import (
     DataConfig,
     Group,
     GroupConfig,
+    HeldOutGroup,
     SystemPromptConfig,
+    TrainedGroup,
 )
 from activation_oracles.tasks.corpora import FINEWEB, LMSYS
 
 Family = Literal["latentqa", "classification", "context_prediction", "held_out_classification"]
 FAMILIES: tuple[Family, ...] = get_args(Family)[:3]
 """What the paper trains on; the fourth is what it only tests on."""
-TRAINED: tuple[Group, ...] = (
-    "geometry_of_truth",
-    "relations",
-    "sst2",
-    "md_gender",
-    "snli",
-    "ner",
-    "tense",
-)
-HELD_OUT: tuple[Group, ...] = (
-    "ag_news",
-    "language_identification",
-    "singular_plural",
-    "engels_headline_istrump",
-    "engels_headline_isobama",
-    "engels_headline_ischina",
-    "engels_hist_fig_ismale",
-)
+TRAINED: tuple[TrainedGroup, ...] = get_args(TrainedGroup)
+HELD_OUT: tuple[HeldOutGroup, ...] = get_args(HeldOutGroup)
 LATENTQA = ("stimulus_completion", "stimulus", "control")
 NUM_LATENTQA = 64_840
 NUM_DOCUMENTS = 100_000
