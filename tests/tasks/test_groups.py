@@ -12,7 +12,7 @@ from activation_oracles.tasks.config import Group, GroupConfig
 from activation_oracles.tasks.corpora import Ledger
 from activation_oracles.tasks.groups import read_group
 from activation_oracles.tasks.system_prompt import read_latentqa
-from tasks.reference_files import NUM_ROWS, lay_copies, lay_csv, lay_json, lay_reference
+from tasks.reference_files import NUM_ROWS, lay_csv, lay_json, lay_reference
 
 REAL = {
     "geometry_of_truth": 7010,
@@ -30,14 +30,6 @@ REAL = {
     "engels_wikidata_issinger": 2000,
     "engels_wikidata_isresearcher": 1960,
 }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("groups")
-    lay_reference(folder / "datasets")
-    lay_copies(folder / "copies", documents=1)
-    return folder
 
 
 def group(name, folder="datasets"):
@@ -94,14 +86,14 @@ def test_no_two_real_behaviours_share_an_instruction(shared):
     assert all(len(found) == 1 for found in keys.values())
 
 
-def test_sentiment_takes_both_splits_and_strips(folder):
-    rows, _ = read("sst2", folder)
+def test_sentiment_takes_both_splits_and_strips(sources):
+    rows, _ = read("sst2", sources)
     assert len(rows) == 2 * NUM_ROWS
     assert (rows[0].text, rows[0].label) == ("day 0", "negative")
 
 
-def test_gender_names_the_person_and_takes_as_many_of_each(folder):
-    rows, asker = read("md_gender", folder)
+def test_gender_names_the_person_and_takes_as_many_of_each(sources):
+    rows, asker = read("md_gender", sources)
     counts = Counter(row.label for row in rows)
     assert set(counts) == {"female", "male"}
     assert counts["female"] == counts["male"]
@@ -110,8 +102,8 @@ def test_gender_names_the_person_and_takes_as_many_of_each(folder):
     assert {question.split()[-2] for _, question, _ in asked} == {"female", "male"}
 
 
-def test_inference_asks_about_the_hypothesis_and_leaves_neutral_pairs(folder):
-    rows, asker = read("snli", folder)
+def test_inference_asks_about_the_hypothesis_and_leaves_neutral_pairs(sources):
+    rows, asker = read("snli", sources)
     assert len(rows) == 2 * NUM_ROWS
     for at, question, answer in asker.ask(rows, Random(0), Quota()):
         assert question.endswith(f"? {rows[at].claim}")
@@ -120,8 +112,8 @@ def test_inference_asks_about_the_hypothesis_and_leaves_neutral_pairs(folder):
         assert answer == ("Yes" if number % 4 == 1 else "No")
 
 
-def test_names_are_whole_and_sentences_without_are_left(folder):
-    rows, asker = read("ner", folder)
+def test_names_are_whole_and_sentences_without_are_left(sources):
+    rows, asker = read("ner", sources)
     assert len(rows) == NUM_ROWS
     assert (rows[8].text, rows[8].names) == ("Then Anna8 New1 York came 8.", ("Anna8", "New1 York"))
     for at, question, answer in asker.ask(rows, Random(0), Quota()):
@@ -142,19 +134,19 @@ def test_a_common_name_is_no_sign_of_yes():
     assert published["No"] / published.total() < 0.1
 
 
-def test_news_has_title_and_text_and_topics_by_name(folder):
-    rows, _ = read("ag_news", folder)
+def test_news_has_title_and_text_and_topics_by_name(sources):
+    rows, _ = read("ag_news", sources)
     assert rows[3].text == "Title 3\n\nSome news, 3 of them."
     assert rows[3].label == "Science/Technology"
 
 
-def test_every_group_can_be_read_and_the_same_again(folder):
+def test_every_group_can_be_read_and_the_same_again(sources):
     small = set(get_args(Group)) - {name for name in REAL if "wikidata" in name or "news" in name}
     for name in small:
-        rows, _ = read(name, folder)
+        rows, _ = read(name, sources)
         assert rows, name
-        assert rows == read(name, folder)[0]
-    assert read("relations", folder)[0] != read("relations", folder, seed=1)[0]
+        assert rows == read(name, sources)[0]
+    assert read("relations", sources)[0] != read("relations", sources, seed=1)[0]
 
 
 @pytest.mark.parametrize(

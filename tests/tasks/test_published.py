@@ -14,19 +14,9 @@ from activation_oracles.tasks.build import build
 from activation_oracles.tasks.config import DataConfig
 from activation_oracles.tasks.corpora import DRAWN
 from activation_oracles.tasks.published import FAMILIES, HELD_OUT, TRAINED, published_mixture
-from tasks.reference_files import lay_copies, lay_reference
 
 SCALE = 0.005
 GROUPS = {f"classification/{group}" for group in TRAINED}
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory):
-    """Return a folder with all sources of the mixture, small: `datasets` and `copies`."""
-    folder = tmp_path_factory.mktemp("sources")
-    lay_reference(folder / "datasets")
-    lay_copies(folder / "copies", documents=250)
-    return folder
 
 
 @pytest.fixture(scope="module")
