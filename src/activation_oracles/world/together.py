@@ -6,7 +6,9 @@ The processes are all new, so nothing of the group is left behind in the one tha
 import os
 import socket
 from collections.abc import Callable, Iterator
+from multiprocessing import parent_process
 from queue import Empty
+from threading import Thread
 from typing import Any
 
 import torch
@@ -78,6 +80,7 @@ def _work(
     work: Callable[..., Iterator[Any]],
     arguments: tuple[object, ...],
 ) -> None:
+    _end_with_parent()
     torch.set_num_threads(1)
     # As torchrun sets them: accelerate finds its peers by these.
     os.environ |= {
@@ -96,6 +99,18 @@ def _work(
         elif rank == 0:
             said.put(one)
     destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that asked is killed, or it would go on writing files."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _drained(said: Any) -> Iterator[Any]:
