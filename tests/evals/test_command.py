@@ -91,6 +91,17 @@ def test_the_table_for_people_names_the_gain_over_each_control(evaluated):
     assert "oracle's gain over" in text
 
 
+def test_a_table_says_which_oracle_it_is_about(evaluated, folders):
+    from activation_oracles.oracle.oracle import Oracle
+
+    oracle = Oracle.from_pretrained(folders[0])
+    about = json.loads((evaluated / "table.json").read_text())["about"]
+    assert about["adapter"] == oracle.model.adapters.identity(oracle.adapter)
+    assert about["fingerprint"] == oracle.model.fingerprint
+    assert (about["data"], about["limit"], about["split"]) == (folders[1], 6, "held_out")
+    assert f"- adapter: {about['adapter']}" in (evaluated / "table.md").read_text()
+
+
 def test_json_on_stdout_is_the_table(folders, capsys):
     oracle, data = folders
     assert (
@@ -99,7 +110,7 @@ def test_json_on_stdout_is_the_table(folders, capsys):
         )
         == 0
     )
-    assert set(json.loads(capsys.readouterr().out)) == {"rows", "gains"}
+    assert set(json.loads(capsys.readouterr().out)) == {"about", "rows", "gains"}
 
 
 def test_a_missing_oracle_or_data_folder_is_one_line_and_exit_code_2(folders, tmp_path, capsys):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Literal
@@ -67,13 +68,16 @@ class Eval:
         """Print the table to stdout; progress goes to stderr."""
         from activation_oracles.evals.evaluation import compare, markdown, save, table
 
-        records = self._records()
+        records, about = self._evaluated()
         rows, gains = table(records), compare(records, "oracle")
-        as_json = json.dumps(
-            {"rows": [asdict(row) for row in rows], "gains": [asdict(one) for one in gains]},
-            indent=1,
-        )
-        as_text = f"{markdown(rows)}\n\n{told(gains)}"
+        held = {
+            "about": about,
+            "rows": [asdict(row) for row in rows],
+            "gains": [asdict(one) for one in gains],
+        }
+        as_json = json.dumps(held, indent=1)
+        facts = "\n".join(f"- {name}: {value}" for name, value in about.items())
+        as_text = f"{markdown(rows)}\n\n{told(gains)}\n\n{facts}"
         if self.out is not None:
             folder = Path(self.out)
             folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +86,8 @@ class Eval:
             (folder / "table.md").write_text(as_text + "\n", encoding="utf-8")
         print(as_json if self.json else as_text)
 
-    def _records(self) -> "list[Record]":
+    def _evaluated(self) -> "tuple[list[Record], dict[str, object]]":
+        """Return every answer, and what was evaluated on what, by name and hash."""
         from activation_oracles.evals.answerers import Remembering
         from activation_oracles.evals.evaluation import run
         from activation_oracles.evals.grade import exact, token_f1
@@ -112,7 +117,21 @@ class Eval:
                     read, training, closed=closed, in_words=self.in_words
                 )
                 records += run(asked, answerers, grade, progress=_progress)
-        return records
+        return records, self._about(oracle)
+
+    def _about(self, oracle: "Oracle") -> dict[str, object]:
+        return {
+            "oracle": self.oracle,
+            "adapter": oracle.model.adapters.identity(oracle.adapter),
+            "target": oracle.model.name,
+            "fingerprint": oracle.model.fingerprint,
+            "data": self.data,
+            "split": self.split,
+            "training": self.training or self.data,
+            "limit": self.limit,
+            "seed": self.seed,
+            "version": version("activation-oracles"),
+        }
 
 
 @dataclass(frozen=True)
