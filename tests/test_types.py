@@ -69,3 +69,18 @@ def test_an_example_that_cannot_be_read_is_refused(wrong):
     fields = {"context": (1, 2, 3), "positions": (0,), "layers": (1,), "question": "q"}
     with pytest.raises(DataError):
         Example(**(fields | wrong), answer="a", task="t", source="s")
+
+
+@pytest.mark.parametrize(
+    "shown", ["", "zeros", "own:mine", "own:../mine.safetensors#1", "own:a#-1"]
+)
+def test_an_example_that_shows_what_nobody_knows_is_refused(shown):
+    with pytest.raises(DataError, match="own:FILE#ROW"):
+        Example((), (0,), (1,), "q", "a", "t", "s", shown)
+
+
+def test_an_example_that_is_no_reading_needs_no_text():
+    for shown in ("nothing", "random", "mean", "own:mine.safetensors#12"):
+        assert Example((), (0, 1), (1,), "q", "a", "t", "s", shown).shown == shown
+    with pytest.raises(DataError, match="positions"):
+        Example((), (0, 1), (1,), "q", "a", "t", "s")

@@ -6,6 +6,7 @@ positions of the first layer, then all of the next, as the published prompt show
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from activation_oracles.errors import DataError, MismatchError
+
+READING = "reading"
+"""What an example shows by default: what the target reads of its context."""
+STAND_INS = ("nothing", "random", "mean")
+"""What it may show instead: nothing at all, random directions, or the mean activation."""
+OWN = re.compile(r"own:([^/\\#]+)#([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -36,15 +43,31 @@ class Example:
     """Which task made it, as `context_prediction` or `classification/sst2`."""
     source: str
     """Where its text comes from: enough to find it again, and to keep splits apart."""
+    shown: str = READING
+    """What its slots hold: `reading`, `nothing`, `random` directions, the `mean` activation, or
+    `own:FILE#ROW`, a row of a matrix in a file beside the examples (further slots: further rows).
+    What is no reading needs no context; its positions count slots."""
 
     def __post_init__(self) -> None:
         if not self.positions or not self.layers or not self.question:
             raise DataError(f"An example needs positions, layers and a question, got {self!r:.300}")
-        if min(self.positions) < 0 or max(self.positions) >= len(self.context):
+        is_reading = self.shown == READING
+        if min(self.positions) < 0 or (is_reading and max(self.positions) >= len(self.context)):
             raise DataError(
                 f"Example of task {self.task!r} asks for positions {self.positions} of a text "
                 f"with {len(self.context)} tokens. Positions count from 0."
             )
+        if not is_reading and self.shown not in STAND_INS and own_row(self.shown) is None:
+            raise DataError(
+                f"Example of task {self.task!r} shows {self.shown!r}. Expected {READING}, "
+                f"{', '.join(STAND_INS)} or own:FILE#ROW, where FILE is a name without folders."
+            )
+
+
+def own_row(shown: str) -> tuple[str, int] | None:
+    """Return the file and the row that `own:FILE#ROW` names; None for anything else."""
+    found = OWN.fullmatch(shown)
+    return (found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True)

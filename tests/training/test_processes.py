@@ -1,6 +1,7 @@
-"""Two processes make the step that one makes."""
+"""Two processes make the step that one makes, stop together, and go on without each other."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,20 @@ from activation_oracles.training.config import Lora
 from activation_oracles.training.loop import train
 
 SCRIPT = "import sys; from activation_oracles.cli.main import main; sys.exit(main(sys.argv[1:]))"
+STRUCK = """
+import os, signal
+from activation_oracles.training import loop
+original, calls = loop._step, []
 
+def struck(*arguments):
+    calls.append(1)
+    if len(calls) == 3 and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.{signal})
+    return original(*arguments)
+
+loop._step = struck
+"""
+"""Before the script: the second process gets a signal in the third step that it makes."""
 
 LAUNCHERS = {
     "accelerate": (
@@ -23,9 +37,9 @@ LAUNCHERS = {
 }
 
 
-def launch(launcher, folder, *arguments):
+def launch(launcher, folder, *arguments, before=""):
     script = folder / "ao.py"
-    script.write_text(SCRIPT)
+    script.write_text(before + SCRIPT)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     command = [sys.executable, "-m", *LAUNCHERS[launcher].split(), str(script), "train"]
     return subprocess.run(
@@ -50,3 +64,36 @@ def test_two_processes_end_in_the_weights_of_one_and_resume(config, tmp_path, la
     assert again.returncode == 0, again.stderr[-2000:]
     resumed = load_file(tmp_path / "two" / "adapter_model.safetensors")
     assert all(torch.equal(weight, resumed[name]) for name, weight in weights.items())
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_one_goes_on_without_the_other(config, tmp_path):
+    # Without dropout, so that one process comes to the weights of two.
+    bare = {"lora": Lora(rank=4, alpha=8, dropout=0.0), "max_steps": 9, "save_every": 1}
+    two = config.model_copy(update=bare)
+    whole = two.model_copy(update={"output": str(tmp_path / "whole")})
+    for one, name in ((two, "run"), (whole, "whole")):
+        one.save(tmp_path / f"{name}.yaml")
+
+    def run(name, *arguments, **named):
+        file = str(tmp_path / f"{name}.yaml")
+        return launch("torchrun", tmp_path, "--config", file, *arguments, **named)
+
+    assert run("whole").returncode == 0
+    stopped = run("run", before=STRUCK.format(signal="SIGTERM"))
+    assert stopped.returncode != 0
+    assert stopped.stderr.count("ao train: stopped by SIGTERM after step 3 of 9") == 1
+    killed = run("run", "--resume", before=STRUCK.format(signal="SIGKILL"))
+    assert killed.returncode != 0
+    assert "ao train: Process 0 lost touch with the others" in killed.stderr
+    shutil.copytree(tmp_path / "run", tmp_path / "alone")
+    assert run("run", "--resume").returncode == 0
+    alone = {"output": str(tmp_path / "alone"), "resume": True}
+    train(two.model_copy(update=alone), progress=lambda found: found)
+    expected, of_two, of_one = (
+        load_file(tmp_path / name / "adapter_model.safetensors")
+        for name in ("whole", "run", "alone")
+    )
+    for name, weight in expected.items():
+        assert torch.equal(weight, of_two[name]), name
+        assert torch.allclose(weight, of_one[name], atol=1e-4), name

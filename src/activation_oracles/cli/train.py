@@ -4,6 +4,7 @@ The settings are those of `TrainConfig`, all optional here: a file may hold the 
 """
 
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Annotated, Any, Literal
@@ -101,8 +102,15 @@ class Train:
         from accelerate import PartialState
 
         from activation_oracles.training.loop import train
+        from activation_oracles.training.stopping import StoppedError
 
-        folder = train(config)
+        try:
+            folder = train(config)
+        except StoppedError as stop:
+            if PartialState().is_main_process:
+                print(f"ao train: {stop}", file=sys.stderr)
+            # As a shell reports a process that a signal ended.
+            raise SystemExit(128 + stop.number) from stop
         if PartialState().is_main_process:
             print(folder)
 

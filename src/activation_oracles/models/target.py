@@ -13,7 +13,7 @@ from activation_oracles.models.chat import Chat, Text, encode_chat, encode_text
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.models.positions import Selector, resolve
 from activation_oracles.models.read import read
-from activation_oracles.types import Activations, Example, Provenance
+from activation_oracles.types import READING, Activations, Example, Provenance
 
 TOKENS_PER_BATCH = 8192
 """Padded tokens in one forward pass: bounds memory whatever the texts' lengths."""
@@ -129,7 +129,17 @@ class Target:
 
         Each distinct context runs once, up to the deepest layer that any example wants of it. One
         that another begins with is read there: what follows a token does not change it.
+
+        Raises:
+            DataError: an example shows something that is not read, as a random direction.
         """
+        for example in examples:
+            if example.shown != READING:
+                raise DataError(
+                    f"An example of task {example.task!r} from {example.source} shows "
+                    f"{example.shown!r}, which no model reads from a text. Leave out examples "
+                    f"that show anything but {READING!r} here; training knows what they show."
+                )
         return self._gather(
             [_Place(example.context, example.layers, example.positions) for example in examples]
         )

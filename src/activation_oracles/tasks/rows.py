@@ -16,10 +16,10 @@ from typing import Any, overload
 import numpy as np
 
 from activation_oracles.errors import ConfigError, DataError
-from activation_oracles.types import Example
+from activation_oracles.types import READING, Example
 
 LISTS = ("context", "positions", "layers")
-WORDS = ("question", "answer", "task", "source")
+WORDS = ("question", "answer", "task", "source", "shown")
 ROWS_PER_CHUNK = 4096
 
 
@@ -77,11 +77,25 @@ def from_parquet(path: Path) -> Rows:
     try:
         with parquet.ParquetFile(path) as file:
             names = [*LISTS, *WORDS]
-            return _spooled(
-                batch.cast(schema()) for batch in file.iter_batches(ROWS_PER_CHUNK, columns=names)
-            )
+            batches = file.iter_batches(ROWS_PER_CHUNK, columns=names)
+            return _spooled(_with_shown(batch).cast(schema()) for batch in batches)
     except (arrow.ArrowException, KeyError, ValueError) as error:
         raise DataError(f"{path} is not a file of examples: {error}.") from error
+
+
+def records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of any parquet file as plain values, whatever its columns are.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    arrow, parquet = pyarrow()
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_PER_CHUNK):
+                yield from batch.to_pylist()
+    except (arrow.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as parquet: {error}.") from error
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
@@ -128,6 +142,14 @@ def pyarrow() -> tuple[Any, Any]:
             "Examples on disk need pyarrow: pip install 'activation-oracles[train]'."
         ) from error
     return pyarrow, pyarrow.parquet
+
+
+def _with_shown(batch: Any) -> Any:
+    """Say of examples from before any showed something else that they show a reading."""
+    if "shown" in batch.schema.names:
+        return batch
+    arrow, _ = pyarrow()
+    return batch.append_column("shown", arrow.array([READING] * len(batch), arrow.string()))
 
 
 def _spooled(batches: Iterable[Any]) -> Rows:

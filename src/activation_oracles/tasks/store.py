@@ -1,14 +1,14 @@
 """Examples on disk: one parquet file a split, and a manifest that says where they come from.
 
 Rows hold token ids and words, never tensors: activations are read again when they are needed.
-A user's own examples may come as JSON lines with the same fields.
+A user's own examples may come as JSON lines or as one parquet file with the same fields.
 """
 
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from activation_oracles.types import Example
 
 MANIFEST = "manifest.json"
 VERSION = 1
+OWN_FILES = (".jsonl", ".parquet")
+"""Endings of files of a user's own examples; anything else is a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +77,18 @@ def read(source: str | Path, split: Split, *, held_out_fraction: float = 0.02) -
     """Return the examples of one split, in the order they were written; they stay on disk.
 
     Args:
-        source: a folder that `write` made, or a `.jsonl` file of examples.
+        source: a folder that `write` made, or a `.jsonl` or `.parquet` file of examples.
         split: `train` or `held_out`; a folder may have no held-out examples.
-        held_out_fraction: for a `.jsonl` file only, which states no split: its examples are split
-            by a hash of their `source`, so that questions about one text stay on one side.
+        held_out_fraction: for such a file only, which states no split: its examples are split by a
+            hash of their `source`, so that questions about one text stay on one side.
 
     Raises:
         DataError: the source is missing, damaged, or was not written whole.
     """
     source = Path(source)
-    if source.suffix == ".jsonl":
+    if source.suffix in OWN_FILES:
         return rows.spooled(
-            one for one in read_jsonl(source) if split_of(one.source, held_out_fraction) == split
+            one for one in read_own(source) if split_of(one.source, held_out_fraction) == split
         )
     held = read_manifest(source)["splits"]
     if split not in held:
@@ -108,8 +110,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{folder} holds no examples: {MANIFEST} cannot be read ({error}). "
-            "Make such a folder with `ao data build`, or give a .jsonl file of examples."
+            f"{folder} holds no examples: {MANIFEST} cannot be read ({error}). Make such a folder "
+            "with `ao data build`, or give a .jsonl or .parquet file of examples."
         ) from error
     if record.get("version") != VERSION:
         raise DataError(f"{path} has version {record.get('version')}; {VERSION} is understood.")
@@ -119,7 +121,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
 def fingerprint(source: str | Path) -> str:
     """Return a hash of a source's examples: equal for equal data, wherever it lies."""
     source = Path(source)
-    if source.suffix == ".jsonl":
+    if source.suffix in OWN_FILES:
         return hash_file(source)
     splits = read_manifest(source)["splits"]
     return "+".join(splits[name]["blake2b"] for name in sorted(splits))
@@ -138,13 +140,19 @@ def hash_file(path: str | Path) -> str:
         raise DataError(f"{path} cannot be read: {error}.") from error
 
 
-def read_jsonl(path: str | Path) -> Iterator[Example]:
-    """Yield the examples of a JSON-lines file whose keys are the fields of `Example`.
+def read_own(path: str | Path) -> Iterator[Example]:
+    """Yield the examples of a file whose keys or columns are the fields of `Example`.
 
     Raises:
-        DataError: the file is missing, or a line is not an example; the line's number is named.
+        DataError: the file is missing, or a line or row is no example; its number is named.
     """
-    return (_from_row(row, where) for row, where in json_lines(path))
+    path = Path(path)
+    if path.suffix == ".jsonl":
+        found = json_lines(path)
+    else:
+        numbered = enumerate(rows.records(path), start=1)
+        found = ((row, f"{path}, row {number}") for number, row in numbered)
+    return (_from_row(row, where) for row, where in found)
 
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -183,20 +191,21 @@ def _object(line: str, where: str) -> dict[str, Any]:
 
 def _from_row(row: dict[str, Any], where: str) -> Example:
     names = {one.name for one in fields(Example)}
-    if set(row) != names:
+    missing = {one.name for one in fields(Example) if one.default is MISSING} - set(row)
+    if missing or set(row) - names:
         raise DataError(
-            f"{where} is not an example: missing {sorted(names - set(row))}, "
+            f"{where} is not an example: missing {sorted(missing)}, "
             f"unknown {sorted(set(row) - names)}."
         )
     for name in LISTS:
         values = row[name]
         if not isinstance(values, list) or not all(type(value) is int for value in values):
             raise DataError(f"{where}: {name} is a list of whole numbers, got {values!r:.100}.")
-    for name in WORDS:
-        if not isinstance(row[name], str):
-            raise DataError(f"{where}: {name} is a text, got {row[name]!r:.100}.")
+    words = {name: row[name] for name in WORDS if name in row}
+    for name, value in words.items():
+        if not isinstance(value, str):
+            raise DataError(f"{where}: {name} is a text, got {value!r:.100}.")
     lists = {name: tuple(row[name]) for name in LISTS}
-    words = {name: row[name] for name in WORDS}
     try:
         return Example(**lists, **words)
     except DataError as error:

@@ -25,7 +25,7 @@ class Task(Protocol):
 
     @property
     def name(self) -> str:
-        """What stands in each example's `task`, as `context_prediction`."""
+        """What each example's `task` is, as `context_prediction`, or begins with."""
         ...
 
     def examples(self, split: Split, *, seed: int) -> Iterator[Example]:

@@ -2,11 +2,15 @@
 
 Tensors are safetensors, everything else is JSON; nothing is pickled. A checkpoint is written into
 a folder of another name and renamed when it is whole, so a run killed at any moment leaves the
-previous one intact. Where the data stands needs no state: the order of examples is a pure function
-of the seed and the epoch, so the number of steps says it all.
+previous one intact. That one is kept as well: if the last is damaged later, a run of days loses
+some steps, which come to the same when they are done again. Where the data stands needs no state:
+the order of examples is a pure function of the seed and the epoch, so the number of steps says it
+all.
 """
 
+import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,18 +18,27 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import set_seed
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.tasks.task import random_for
+from activation_oracles.training import together
+from activation_oracles.training.metrics import diverged
 from activation_oracles.training.randomness import random_state, set_random_state
+from activation_oracles.training.writing import writing
 
+KEPT = 2
+"""Checkpoints that are kept."""
 FOLDER = "checkpoints"
 WEIGHTS = "weights.safetensors"
 MOMENTS = "optimizer.safetensors"
 STATE = "state.json"
 
 Parameters = Mapping[str, nn.Parameter]
+logger = logging.getLogger(__name__)
 
 
 def save(
@@ -35,9 +48,9 @@ def save(
     optimizer: torch.optim.Optimizer,
     identity: Mapping[str, Any],
 ) -> Path:
-    """Write a checkpoint after `step` optimizer steps, and remove the ones before it.
+    """Write a checkpoint after `step` optimizer steps, and remove all but the one before it.
 
-    Every process calls this; the first writes the tensors, each one its own random state.
+    Every process calls this; the first writes, the random numbers of all of them included.
 
     Args:
         output: the run's folder.
@@ -45,28 +58,27 @@ def save(
         parameters: what is trained, by name.
         optimizer: its state is kept for exactly these parameters.
         identity: what must be equal for a run to be continued, by name; plain JSON.
+
+    Raises:
+        ConfigError: the weights are no finite numbers any more.
+        DataError: it cannot be written; the checkpoint before is untouched.
     """
-    processes = PartialState()
+    _check_finite(step, parameters, optimizer)
     final = output / FOLDER / f"step-{step:09d}"
-    part = output / FOLDER / f".step-{step:09d}"
-    if processes.is_main_process:
-        for stale in (part, final):
-            shutil.rmtree(stale, ignore_errors=True)
-        part.mkdir(parents=True)
-        save_file(_copies(parameters), part / WEIGHTS)
-        save_file(_moments(parameters, optimizer), part / MOMENTS)
-        record = {"step": step, "identity": identity}
-        (part / STATE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-    processes.wait_for_everyone()
-    own = part / f"random-{processes.process_index}.json"
-    own.write_text(json.dumps(random_state()), encoding="utf-8")
-    processes.wait_for_everyone()
-    if processes.is_main_process:
-        part.rename(final)
-        for old in output.joinpath(FOLDER).glob("*step-*"):
-            if old != final:
-                shutil.rmtree(old)
-    processes.wait_for_everyone()
+    numbers = together.every(random_state())
+    if PartialState().is_main_process:
+        with writing(final) as part:
+            part.mkdir(parents=True)
+            save_file(_copies(parameters), part / WEIGHTS)
+            save_file(_moments(parameters, optimizer), part / MOMENTS)
+            for rank, state in enumerate(numbers):
+                _write(part / _random(rank), state)
+            # Last, as it holds what all others must hash to.
+            files = {one.name: _hash(one) for one in sorted(part.iterdir())}
+            record = {"step": step, "processes": len(numbers), "identity": identity, "files": files}
+            _write(part / STATE, record)
+        _remove_old(output)
+    together.wait()
     return final
 
 
@@ -80,22 +92,21 @@ def restore(
     parameters: Parameters,
     optimizer: torch.optim.Optimizer,
     identity: Mapping[str, Any],
+    seed: int,
 ) -> int:
     """Put everything back as it was when `checkpoint` was saved; return the steps done.
 
+    Another number of processes may go on. Those that were there draw random numbers from where they
+    stood; one that is new draws its own, which the seed, the step and its rank decide.
+
     Raises:
         ConfigError: the run that would go on is not the one that was saved; the fields are named.
-        DataError: the checkpoint is damaged.
+        DataError: the checkpoint is damaged; the file is named.
     """
-    try:
-        record = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-        weights = load_file(checkpoint / WEIGHTS)
-        moments = load_file(checkpoint / MOMENTS)
-        own = checkpoint / f"random-{PartialState().process_index}.json"
-        numbers = json.loads(own.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"The checkpoint {checkpoint} cannot be read: {error}.") from error
+    record = _read(checkpoint / STATE)
     _check_same(record["identity"], json.loads(json.dumps(identity)))
+    _check_whole(checkpoint, record["files"])
+    weights, moments = _read(checkpoint / WEIGHTS), _read(checkpoint / MOMENTS)
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])
@@ -104,8 +115,81 @@ def restore(
             kind: moments[f"{kind}/{name}"].to(parameter.device)
             for kind in sorted({key.partition("/")[0] for key in moments})
         }
-    set_random_state(numbers)
+    _go_on_drawing(checkpoint, record, seed)
     return int(record["step"])
+
+
+def _go_on_drawing(checkpoint: Path, record: Mapping[str, Any], seed: int) -> None:
+    """Put this process's random numbers where they stood, those of a new one at a place its own."""
+    now, before, step = PartialState(), record["processes"], record["step"]
+    if now.num_processes != before and now.is_main_process:
+        logger.warning(
+            "The run goes on with %d processes instead of %d: the same to rounding, except that "
+            "dropout, if there is any, drops other parts.",
+            now.num_processes,
+            before,
+        )
+    # First, for whatever the saved state leaves out, as that of a device that was not there.
+    set_seed(random_for(seed, "resume", str(step), str(now.process_index)).getrandbits(32))
+    if now.process_index < before:
+        set_random_state(_read(checkpoint / _random(now.process_index)))
+
+
+def _random(rank: int) -> str:
+    return f"random-{rank}.json"
+
+
+def _remove_old(output: Path) -> None:
+    """Remove what a killed run left half written, and all whole checkpoints but the last ones."""
+    folder = output / FOLDER
+    for old in (*folder.glob(".step-*"), *sorted(folder.glob("step-*"))[:-KEPT]):
+        shutil.rmtree(old)
+
+
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.suffix == ".json":
+            return json.loads(path.read_text(encoding="utf-8"))
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _check_whole(checkpoint: Path, files: Mapping[str, str]) -> None:
+    for name, wanted in files.items():
+        path = checkpoint / name
+        if not path.exists():
+            raise _damaged(path, "it is missing")
+        if _hash(path) != wanted:
+            raise _damaged(path, f"its {path.stat().st_size} bytes are not the ones written")
+
+
+def _damaged(path: Path, why: str) -> DataError:
+    checkpoint = path.parent
+    older = max((one for one in checkpoint.parent.glob("step-*") if one < checkpoint), default=None)
+    return DataError(
+        f"The checkpoint's file {path} is damaged: {why}. Remove the folder {checkpoint} and "
+        f"resume once more: the run goes on from {older.name if older else 'its start'}, to the "
+        "same result."
+    )
+
+
+def _check_finite(step: int, parameters: Parameters, optimizer: torch.optim.Optimizer) -> None:
+    moments = (
+        one for parameter in parameters.values() for one in optimizer.state[parameter].values()
+    )
+    sound = [one.detach().isfinite().all().cpu() for one in (*parameters.values(), *moments)]
+    if not torch.stack(sound).all():
+        raise diverged(f"The weights after step {step} are not finite, and were not saved")
 
 
 def _check_same(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:

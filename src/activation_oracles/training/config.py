@@ -42,7 +42,8 @@ class TrainConfig(Settings):
     model: str
     """Hub id or folder of the model that is both read (adapter off) and trained as the oracle."""
     data: tuple[str, ...] = ()
-    """Folders made by `ao data build`, or .jsonl files of examples; all are trained on together."""
+    """Folders made by `ao data build`, or .jsonl or .parquet files of examples; all are trained on
+    together."""
     mixture: DataConfig | None = None
     """What examples are made of where `data` names none: they go into `data` inside `output`."""
     output: str

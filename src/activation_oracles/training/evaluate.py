@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import reduce
 from torch import Tensor
 
-from activation_oracles.models.target import Target
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks.task import random_for
+from activation_oracles.training import together
+from activation_oracles.training.slots import Slots
 from activation_oracles.types import Example
 
 LONGEST_ANSWER = 20
@@ -44,13 +44,13 @@ def choose(examples: Sequence[Example], per_task: int, seed: int) -> list[Exampl
 
 
 def evaluate(
-    oracle: Oracle, target: Target, examples: Sequence[Example], *, batch_size: int
+    oracle: Oracle, slots: Slots, examples: Sequence[Example], *, batch_size: int
 ) -> dict[str, HeldOutScore]:
     """Score an oracle on examples, shared out over all processes, without a trace on training.
 
     Args:
         oracle: the oracle; its adapter's weights and all random numbers stay untouched.
-        target: what reads the contexts.
+        slots: what examples are shown.
         examples: held-out ones, in any order.
         batch_size: how many to run at once.
     """
@@ -61,10 +61,8 @@ def evaluate(
         own = of_task[processes.process_index :: processes.num_processes]
         sums = torch.zeros(3)
         for start in range(0, len(own), batch_size):
-            sums += _sums(oracle, target, own[start : start + batch_size])
-        total = reduce(sums.to(oracle.model.device), reduction="sum")
-        assert isinstance(total, Tensor)
-        loss, right, answers = total.tolist()
+            sums += _sums(oracle, slots, own[start : start + batch_size])
+        loss, right, answers = together.total(sums.to(oracle.model.device)).tolist()
         scores[task] = HeldOutScore(
             num_examples=len(of_task),
             loss=loss / len(of_task),
@@ -74,9 +72,9 @@ def evaluate(
     return scores
 
 
-def _sums(oracle: Oracle, target: Target, examples: Sequence[Example]) -> Tensor:
+def _sums(oracle: Oracle, slots: Slots, examples: Sequence[Example]) -> Tensor:
     """Return the sum of losses, right answers, and answers short enough to be scored."""
-    vectors = target.vectors(examples)
+    vectors = slots.vectors(examples)
     short = [index for index, one in enumerate(examples) if _is_short(oracle, one.answer)]
     right = 0
     if short:

@@ -6,7 +6,7 @@ of every batch, and gradients are added up weighted by labelled tokens, so the s
 a single process would make; a mean of per-process means would not be.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from heapq import nlargest
@@ -15,14 +15,13 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import reduce
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.oracle.collate import Batch
 from activation_oracles.tasks import store
-from activation_oracles.training import checkpoint
+from activation_oracles.training import checkpoint, together
 from activation_oracles.training.config import TrainConfig, rate_at
 from activation_oracles.training.evaluate import HeldOutScore, evaluate
 from activation_oracles.training.merging import merging
@@ -31,10 +30,12 @@ from activation_oracles.training.preflight import longest, preflight
 from activation_oracles.training.prepare import SETTINGS, Run, prepare
 from activation_oracles.training.progress import Step, bar
 from activation_oracles.training.randomness import random_numbers_kept
+from activation_oracles.training.stopping import Heard, StoppedError, listening
 from activation_oracles.training.tracking import check_trackers, tracking
+from activation_oracles.training.writing import naming_what_fails, writing
 
-Vectors = dict[int, Tensor]
-"""What the target read for each example, by the example's index."""
+Vectors = Mapping[int, Tensor | None]
+"""What each example is shown, by its index; None for nothing."""
 
 
 def train(
@@ -51,23 +52,34 @@ def train(
         progress: draws the steps it passes on; by default a bar on stderr.
 
     Raises:
+        StoppedError: it was told to end, by SIGTERM or SIGINT, and has saved what it did.
         OracleError: something in the settings, the data or the model that a user can mend.
     """
     check_trackers(config.trackers)
     with random_numbers_kept():
         run = prepare(config, model)
-        for _ in progress(steps(run)):
-            pass
+        with listening() as heard:
+            for _ in progress(steps(run, heard)):
+                pass
     return run.output
 
 
-def steps(run: Run) -> Iterator[Step]:
-    """Do the training, step by step; the oracle is saved behind the last one."""
+def steps(run: Run, heard: Heard = lambda: 0) -> Iterator[Step]:
+    """Do the training, step by step; the oracle is saved behind the last one.
+
+    Args:
+        run: what `prepare` made.
+        heard: looked at after each step; by default nothing tells the run to end.
+
+    Raises:
+        StoppedError: it was told to end; a checkpoint holds all steps that were done.
+    """
     config, num_steps = run.config, run.num_steps
     parameters = list(run.parameters.values())
     optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=config.weight_decay, fused=True)
-    saved = checkpoint.latest(run.output) if config.resume else None
-    done = checkpoint.restore(saved, run.parameters, optimizer, run.identity) if saved else 0
+    done = 0
+    if saved := checkpoint.latest(run.output) if config.resume else None:
+        done = checkpoint.restore(saved, run.parameters, optimizer, run.identity, config.seed)
     scores: dict[str, HeldOutScore] = {}
     network = run.oracle.model.network
     with (
@@ -86,27 +98,31 @@ def steps(run: Run) -> Iterator[Step]:
             done += 1
             metrics.add(loss, norm, len(batch), num_tokens)
             last = done == num_steps
+            told = 0 if last else together.highest(heard(), run.oracle.model.device)
+            saves = last or told or done % config.save_every == 0
             shown = None
-            if last or 0 in (done % config.log_every, done % config.save_every):
+            if saves or done % config.log_every == 0:
                 shown = metrics.write(done, rate)
             if last or done % config.evaluate_every == 0:
                 scores = _evaluate(run)
                 metrics.write_held_out(done, scores)
-            if last or done % config.save_every == 0:
+            if saves:
                 checkpoint.save(run.output, done, run.parameters, optimizer, run.identity)
             yield Step(done, num_steps, config.batch_size, shown)
+            if told:
+                raise StoppedError(told, done, num_steps, run.output)
     _finish(run, scores or _evaluate(run))
 
 
 def _write_settings(run: Run) -> None:
     """Write the settings beside the result, once it is certain that the run may go on."""
-    processes = PartialState()
     # Another process may still be looking whether the folder is free.
-    processes.wait_for_everyone()
-    if processes.is_main_process:
+    together.wait()
+    if PartialState().is_main_process:
         run.output.mkdir(parents=True, exist_ok=True)
-        run.settings.save(run.output / SETTINGS)
-    processes.wait_for_everyone()
+        with writing(run.output / SETTINGS) as part:
+            run.settings.save(part)
+    together.wait()
 
 
 def _batches(run: Run, done: int) -> Iterator[tuple[list[int], Vectors]]:
@@ -132,7 +148,7 @@ def _batches(run: Run, done: int) -> Iterator[tuple[list[int], Vectors]]:
 
 
 def _read(run: Run, indices: Sequence[int]) -> Vectors:
-    vectors = run.target.vectors([run.examples[index] for index in indices])
+    vectors = run.slots.vectors([run.examples[index] for index in indices])
     return dict(zip(indices, vectors, strict=True))
 
 
@@ -143,7 +159,7 @@ def _learn(run: Run, indices: Sequence[int], vectors: Vectors) -> tuple[Tensor, 
         run.oracle.collate([run.examples[i] for i in part], [vectors[i] for i in part])
         for part in (indices[number::count] for number in range(count))
     ]
-    num_labels = _over_processes(run, sum(part.num_labels for part in parts))
+    num_labels = _in_all(run, sum(part.num_labels for part in parts))
     loss = torch.zeros((), device=run.oracle.model.device)
     for part in parts:
         with _loss(run, part) as mean:
@@ -176,12 +192,10 @@ def _step(
     return norm
 
 
-def _over_processes(run: Run, count: int) -> int:
+def _in_all(run: Run, count: int) -> int:
     if PartialState().num_processes == 1:
         return count
-    total = reduce(torch.tensor(count, device=run.oracle.model.device), reduction="sum")
-    assert isinstance(total, Tensor)
-    return int(total)
+    return int(together.total(torch.tensor(count, device=run.oracle.model.device)))
 
 
 def _add_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -189,8 +203,7 @@ def _add_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if PartialState().num_processes == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    total = reduce(torch.cat([one.flatten() for one in gradients]), reduction="sum")
-    assert isinstance(total, Tensor)
+    total = together.total(torch.cat([one.flatten() for one in gradients]))
     sizes = [one.numel() for one in gradients]
     for gradient, summed in zip(gradients, total.split(sizes), strict=True):
         gradient.copy_(summed.view_as(gradient))
@@ -206,7 +219,7 @@ def _try_longest(run: Run) -> None:
     share = list(batch)[PartialState().process_index :: width]
 
     def run_backward() -> None:
-        run.target.vectors([run.examples[index] for index in widest[: len(share)]])
+        run.slots.vectors([run.examples[index] for index in widest[: len(share)]])
         _learn(run, share, _read(run, share))
 
     what = (
@@ -233,7 +246,7 @@ def _checkpointing(network: PreTrainedModel, *, wanted: bool) -> Generator[None]
 
 def _evaluate(run: Run) -> dict[str, HeldOutScore]:
     with random_numbers_kept():
-        return evaluate(run.oracle, run.target, run.held_out, batch_size=4 * run.config.batch_size)
+        return evaluate(run.oracle, run.slots, run.held_out, batch_size=4 * run.config.batch_size)
 
 
 def _finish(run: Run, scores: dict[str, HeldOutScore]) -> None:
@@ -251,5 +264,6 @@ def _finish(run: Run, scores: dict[str, HeldOutScore]) -> None:
         update={"training": training, "scores": {"held_out": held_out}}
     )
     if PartialState().is_main_process:
-        run.oracle.save(run.output)
-    PartialState().wait_for_everyone()
+        with naming_what_fails(run.output):
+            run.oracle.save(run.output)
+    together.wait()

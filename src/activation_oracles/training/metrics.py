@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import reduce
 from torch import Tensor
 
 from activation_oracles.errors import ConfigError
+from activation_oracles.training import together
 from activation_oracles.training.evaluate import HeldOutScore
 from activation_oracles.training.tracking import Tell
+from activation_oracles.training.writing import naming_what_fails, writing
 
 
 class Metrics:
@@ -31,7 +32,8 @@ class Metrics:
         self._processes = PartialState()
         if self._processes.is_main_process:
             kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
-            path.write_text("".join(kept), encoding="utf-8")
+            with writing(path) as part:
+                part.write_text("".join(kept), encoding="utf-8")
         self._begin()
 
     def add(self, loss: Tensor, norm: Tensor, num_examples: int, num_tokens: int) -> None:
@@ -47,12 +49,12 @@ class Metrics:
         Raises:
             ConfigError: the loss is not a finite number any more.
         """
-        loss = float(_over_processes(torch.stack(self._losses).mean()))
+        loss = float(together.total(torch.stack(self._losses).mean()))
         norm = float(torch.stack(self._norms).mean())
         if not math.isfinite(loss) or not math.isfinite(norm):
-            raise ConfigError(
+            raise diverged(
                 f"The loss is {loss} and its gradient {norm} in the {len(self._losses)} steps up "
-                f"to {step}. Lower `learning_rate`, or go on from an earlier checkpoint."
+                f"to {step}"
             )
         seconds = max(time.perf_counter() - self._since, 1e-9)
         width = self._processes.num_processes
@@ -83,20 +85,23 @@ class Metrics:
 
     def _append(self, record: dict[str, Any]) -> None:
         if self._processes.is_main_process:
-            with self._path.open("a", encoding="utf-8") as file:
+            with naming_what_fails(self._path), self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
             if self._tell is not None:
                 figures = {name: value for name, value in record.items() if name != "step"}
                 self._tell(record["step"], figures)
 
 
+def diverged(what: str) -> ConfigError:
+    """Return the error of a run whose numbers are none any more, and what to do then."""
+    return ConfigError(
+        f"{what}: the run has diverged. What was saved is from before, and sound, but to resume it "
+        "would come to the same: start another run, with a lower `learning_rate` and in another "
+        "`output`."
+    )
+
+
 def _lines(path: Path) -> list[str]:
     """Return the whole lines of the file; a run that was killed may have left half a one."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def _over_processes(share: Tensor) -> Tensor:
-    total = reduce(share, reduction="sum")
-    assert isinstance(total, Tensor)
-    return total

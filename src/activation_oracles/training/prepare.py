@@ -19,9 +19,11 @@ from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks import store
 from activation_oracles.tasks.build import build
 from activation_oracles.tasks.rows import Rows, joined
+from activation_oracles.training import together
 from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.evaluate import choose
 from activation_oracles.training.order import windows
+from activation_oracles.training.slots import Slots, fill
 from activation_oracles.training.survey import Survey, survey
 from activation_oracles.types import Example
 
@@ -36,8 +38,8 @@ class Run:
     config: TrainConfig
     output: Path
     oracle: Oracle
-    target: Target
-    """What reads the texts: the same network, with no adapter."""
+    slots: Slots
+    """What fills the slots: readings of the same network with no adapter, or what stands in."""
     examples: Sequence[Example]
     known: Survey
     held_out: Sequence[Example]
@@ -45,7 +47,7 @@ class Run:
     parameters: dict[str, nn.Parameter]
     """What is trained, by name."""
     identity: dict[str, Any]
-    """What must be equal for a run to be continued: settings, data, base weights, processes."""
+    """What must be equal for a run to be continued: settings, data, base weights."""
 
     @property
     def settings(self) -> TrainConfig:
@@ -103,9 +105,10 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
         if device is None and processes.num_processes > 1:
             device = str(processes.device)
         model = load(config.model, dtype=config.dtype, device=device, attention=config.attention)
-    known = survey(examples, model.tokenizer)
-    for some in (known, survey(held_out, model.tokenizer)):
+    known, of_held_out = (survey(some, model.tokenizer) for some in (examples, held_out))
+    for some in (known, of_held_out):
         _check_data(config, model, some)
+    slots = fill(config, Target(model), examples, (known, of_held_out))
     # The same first weights on every process, then different dropout.
     set_seed(config.seed)
     oracle = Oracle.new(
@@ -116,7 +119,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
         config=config,
         output=Path(config.output),
         oracle=oracle,
-        target=Target(model),
+        slots=slots,
         examples=examples,
         known=known,
         held_out=held_out,
@@ -125,7 +128,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
             **config.deciding(),
             "data": [store.fingerprint(source) for source in config.sources],
             "model": model.fingerprint,
-            "processes": processes.num_processes,
+            **slots.identity,
         },
     )
 
@@ -143,7 +146,7 @@ def _make_data(config: TrainConfig, model: LanguageModel | None) -> None:
     if config.mixture and processes.is_main_process and not (folder / store.MANIFEST).exists():
         shape = read_shape(config.model) if model is None else (model.tokenizer, model.num_layers)
         build(config.mixture, folder, *shape, command=f"ao train --output {config.output}")
-    processes.wait_for_everyone()
+    together.wait()
 
 
 def _read(config: TrainConfig, split: store.Split) -> Rows:

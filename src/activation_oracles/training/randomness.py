@@ -31,10 +31,9 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     key = np.array(inner["key"], dtype=np.uint32)
     np.random.set_state({**state["numpy"], "state": {"key": key, "pos": inner["pos"]}})
     torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(
-            [torch.tensor(one, dtype=torch.uint8) for one in state["cuda"]]
-        )
+    # Of devices that came or went since, none is in both.
+    for device, one in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
+        torch.cuda.set_rng_state(torch.tensor(one, dtype=torch.uint8), device)
 
 
 @contextmanager

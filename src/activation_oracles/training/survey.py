@@ -1,14 +1,14 @@
 """What must be known of all examples before the first step, gathered in one pass over them."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.tasks.rows import chunked
-from activation_oracles.types import Example
+from activation_oracles.types import Example, own_row
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,18 @@ class Survey:
     layers: tuple[tuple[int, ...], ...]
     """The sets of layers that examples show."""
     highest_token: int
+    mean_layers: frozenset[int]
+    """Layers whose mean activation is shown."""
+    own_rows: Mapping[str, int]
+    """How many rows each file of own vectors must have."""
 
 
 def survey(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> Survey:
     """Look at examples piece by piece, and keep numbers alone."""
     lengths, context_lengths, texts = array("l"), array("l"), array("L")
     layers: set[tuple[int, ...]] = set()
+    mean_layers: set[int] = set()
+    own_rows: dict[str, int] = {}
     highest = 0
     for some in chunked(examples):
         words = list(dict.fromkeys(text for one in some for text in (one.question, one.answer)))
@@ -41,5 +47,10 @@ def survey(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> S
             context_lengths.append(len(one.context))
             texts.append(crc32(one.source.encode()))
             layers.add(one.layers)
-            highest = max(highest, *one.context)
-    return Survey(lengths, context_lengths, texts, tuple(sorted(layers)), highest)
+            highest = max((highest, *one.context))
+            if one.shown == "mean":
+                mean_layers.update(one.layers)
+            elif own := own_row(one.shown):
+                own_rows[own[0]] = max(own_rows.get(own[0], 0), own[1] + slots)
+    numbers = lengths, context_lengths, texts
+    return Survey(*numbers, tuple(sorted(layers)), highest, frozenset(mean_layers), own_rows)
