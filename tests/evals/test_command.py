@@ -1,10 +1,11 @@
 """`ao eval`: every answerer in one table, on a tiny random model and an untrained oracle."""
 
 import json
+from dataclasses import asdict, replace
 
 import pytest
 
-from activation_oracles.cli.eval import Eval, choices_of, limited
+from activation_oracles.cli.eval import Eval, choices_of, limited, readings
 from activation_oracles.cli.main import main
 from activation_oracles.evals.evaluation import load
 from activation_oracles.types import Example
@@ -154,3 +155,13 @@ def test_examples_of_one_folder_are_judged_with_what_another_teaches(folders, tm
     records = load(tmp_path / "records.jsonl")
     assert {record.example.answer for record in records} == {"red"}
     assert any(record.who == "linear probe, mean" for record in records)
+
+
+def test_examples_that_show_no_reading_are_left_out_and_counted(tmp_path, capsys):
+    whole = made(0)
+    rows = [asdict(one) for one in [*whole, replace(whole[0], shown="nothing")]]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = [*readings(str(tmp_path / "mine.jsonl"), "train")]
+    found += readings(str(tmp_path / "mine.jsonl"), "held_out")
+    assert sorted(found, key=repr) == sorted(whole, key=repr)
+    assert capsys.readouterr().err.startswith("left out 1 ")

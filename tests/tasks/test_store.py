@@ -1,7 +1,7 @@
 """What goes to disk comes back, and what is not whole or not an example is refused."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -87,3 +87,67 @@ def test_a_bad_line_is_named_by_its_number(tmp_path, change):
     path.write_text("\n".join(json.dumps(row) for row in rows))
     with pytest.raises(DataError, match=r"mine\.jsonl:2"):
         store.read(path, "train")
+
+
+def own_parquet(path, rows):
+    """Write rows as pandas might: its own kinds of columns, in any order."""
+    import pyarrow
+    import pyarrow.parquet
+
+    names = sorted(rows[0])
+    table = {name: [row[name] for row in rows] for name in names}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pydict(table), path)
+
+
+def plain(one):
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(one).items()}
+
+
+def test_a_parquet_file_of_ones_own_holds_the_same_examples_as_json_lines(tmp_path):
+    rows = [plain(example(number)) for number in range(50)]
+    own_parquet(tmp_path / "mine.parquet", rows)
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for side in ("train", "held_out"):
+        found = store.read(tmp_path / "mine.parquet", side, held_out_fraction=0.3)
+        assert list(found) == list(store.read(tmp_path / "mine.jsonl", side, held_out_fraction=0.3))
+        assert found
+    assert store.fingerprint(tmp_path / "mine.parquet")
+
+
+@pytest.mark.parametrize(
+    "change", [{"positions": [9]}, {"answer": None}, {"positions": None}, {"shown": "a dream"}]
+)
+def test_a_bad_row_is_named_by_its_number(tmp_path, change):
+    rows = [plain(example(1)), plain(example(2)) | change]
+    own_parquet(tmp_path / "mine.parquet", rows)
+    with pytest.raises(DataError, match=r"mine\.parquet, row 2"):
+        store.read(tmp_path / "mine.parquet", "train")
+
+
+def test_a_file_that_is_no_parquet_or_is_missing_is_named(tmp_path):
+    (tmp_path / "mine.parquet").write_bytes(b"PAR1 not really")
+    for name in ("mine.parquet", "none.parquet"):
+        with pytest.raises(DataError, match=name):
+            store.read(tmp_path / name, "train")
+
+
+def test_examples_written_before_any_showed_a_stand_in_are_readings(tmp_path):
+    import pyarrow.parquet
+
+    examples = [example(number) for number in range(5)]
+    path = store.write(tmp_path, {"train": examples}, MANIFEST) / "train.parquet"
+    old = pyarrow.parquet.read_table(path).drop_columns("shown")
+    pyarrow.parquet.write_table(old, path)
+    manifest = store.read_manifest(tmp_path)
+    manifest["splits"]["train"]["blake2b"] = store.hash_file(path)
+    (tmp_path / store.MANIFEST).write_text(json.dumps(manifest))
+    assert list(store.read(tmp_path, "train")) == examples
+    lines = [{k: v for k, v in plain(one).items() if k != "shown"} for one in examples]
+    (tmp_path / "old.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert list(store.read(tmp_path / "old.jsonl", "train", held_out_fraction=0)) == examples
+
+
+def test_examples_without_a_text_come_back(tmp_path):
+    examples = [replace(example(number), context=(), shown="nothing") for number in range(3)]
+    store.write(tmp_path, {"train": examples}, MANIFEST)
+    assert list(store.read(tmp_path, "train")) == examples

@@ -39,7 +39,7 @@ class Eval:
     oracle: str
     """Folder or hub id of the oracle."""
     data: str
-    """Folder made by `ao data build`, or a .jsonl file of examples."""
+    """Folder made by `ao data build`, or a .jsonl or .parquet file of examples."""
     target: str | None = None
     """Folder or hub id of the model to read; by default the one that the oracle's card names."""
     split: Literal["held_out", "train"] = "held_out"
@@ -93,10 +93,9 @@ class Eval:
         from activation_oracles.evals.grade import exact, token_f1
         from activation_oracles.models.target import Target
         from activation_oracles.oracle.oracle import Oracle
-        from activation_oracles.tasks import store
 
-        examples = limited(store.read(self.data, self.split), self.limit, self.seed)
-        training = store.read(self.training or self.data, "train")
+        examples = limited(readings(self.data, self.split), self.limit, self.seed)
+        training = readings(self.training or self.data, "train")
         if not examples or not training:
             raise DataError(
                 f"{self.data} has no {self.split} examples, or {self.training or self.data} none "
@@ -214,6 +213,19 @@ class Asking:
         words = ("",) * len(example.context)
         provenance = self.target.provenance
         return Activations(vectors, layers, positions, example.context, words, words, provenance)
+
+
+def readings(source: str, split: 'Literal["held_out", "train"]') -> "Sequence[Example]":
+    """Return the examples of a split that show what the target reads, and say how many do not."""
+    from activation_oracles.tasks import store
+    from activation_oracles.types import READING
+
+    found = store.read(source, split)
+    kept = [number for number, one in enumerate(found) if one.shown == READING]
+    if len(kept) < len(found):
+        without = len(found) - len(kept)
+        print(f"left out {without} {split} examples that show no reading", file=sys.stderr)
+    return found.picked(kept)
 
 
 def choices_of(training: "Sequence[Example]") -> dict[str, tuple[str, ...]]:

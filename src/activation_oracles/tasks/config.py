@@ -44,6 +44,12 @@ Group = Literal[
 """All published groups, with those that the paper leaves out."""
 
 
+Unanswered = Literal["nothing", "random", "mean", "absent"]
+"""Why a question has no answer: by what is shown, or because the text that is read holds none."""
+AboutFeature = Literal["explanation", "yes_no", "activating"]
+"""What is asked about an SAE feature."""
+
+
 class TaskConfig(Settings):
     """What every task has."""
 
@@ -187,8 +193,80 @@ class SystemPromptConfig(TaskConfig):
     """An example for each layer, for one drawn layer, or one example with all layers."""
 
 
+class UnanswerableConfig(TaskConfig):
+    """Questions that what is shown cannot answer; the answer says so."""
+
+    kind: Literal["unanswerable"]
+    name: str = "unanswerable"
+    """Begins each example's `task`; its kind follows, as `unanswerable/random`."""
+    answer: str = Field(default="I cannot tell.", min_length=1)
+    """What the oracle shall say."""
+    of: Names = ()
+    """Tasks whose questions are asked; by default all others of the mixture."""
+    questions: Names = ()
+    """Further questions, which none of the texts in `files` answers. Ask them in another task of
+    texts that do, or the oracle learns that these questions have no answer."""
+    files: Names = ()
+    """Texts or chats: .txt, or .jsonl with `text` or `messages`."""
+    unit: Literal["blocks", "lines"] = "blocks"
+    """In .txt files, whether a blank line or every line's end ends a text."""
+    kinds: dict[Unanswered, float] = Field(default_factory=dict)
+    """Shares of `nothing`, `random`, `mean` and `absent` (real activations of `files`); by default
+    even, `absent` where there are `files`."""
+    share: float = Field(default=0.1, gt=0)
+    """How many examples are made for each example that has such a question."""
+    widths: tuple[int, ...] = Field(default=(1, 50), min_length=1)
+    """Of `files`, windows of 1 to so many tokens are shown, near the text's end."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "UnanswerableConfig":
+        if bool(self.files) != bool(self.questions) or not all(self.questions):
+            raise ValueError("`files` and `questions` go together, and no question is empty")
+        if min(self.widths) < 1:
+            raise ValueError(f"`widths` are 1 or more, got {list(self.widths)}")
+        weights = self.weights.values()
+        if min(weights) < 0 or not sum(weights):
+            raise ValueError(f"`kinds` are shares, none negative and not all 0, got {self.kinds}")
+        if self.weights.get("absent") and not self.files:
+            raise ValueError("the kind `absent` needs `files`, and `questions` they do not answer")
+        return self
+
+    @property
+    def weights(self) -> dict[Unanswered, float]:
+        """Shares of the kinds that are made."""
+        even: dict[Unanswered, float] = {"nothing": 1, "random": 1, "mean": 1}
+        if self.files:
+            even["absent"] = 1
+        return self.kinds or even
+
+
+class SaeFeaturesConfig(TaskConfig):
+    """Questions about the features of a sparse autoencoder."""
+
+    kind: Literal["sae_features"]
+    name: str = "sae_features"
+    """Begins each example's `task`; what is asked follows, as `sae_features/explanation`."""
+    decoder: str
+    """Safetensors file with the decoder, a matrix [feature, d_model]."""
+    tensor: str | None = None
+    """The matrix's name in that file, where it holds several."""
+    explanations: str
+    """JSON lines of `feature`, `explanation`, and perhaps `questions` and `examples`."""
+    layer: int = Field(ge=0)
+    """Block, counted from 0, whose output the decoder writes."""
+    asks: tuple[AboutFeature, ...] = Field(
+        default=("explanation", "yes_no", "activating"), min_length=1
+    )
+    """What is asked about each feature, where the file has an answer."""
+
+
 AnyTask = Annotated[
-    ContextConfig | ClassificationConfig | GroupConfig | SystemPromptConfig,
+    ContextConfig
+    | ClassificationConfig
+    | GroupConfig
+    | SystemPromptConfig
+    | UnanswerableConfig
+    | SaeFeaturesConfig,
     Field(discriminator="kind"),
 ]
 
