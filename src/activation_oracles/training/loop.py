@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from heapq import nlargest
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,11 @@ def _read(run: Run, indices: Sequence[int]) -> Vectors:
 def _learn(run: Run, indices: Sequence[int], vectors: Vectors) -> tuple[Tensor, int]:
     """Add a batch's gradients up; return this process's share of its mean loss, and its tokens."""
     count = run.config.accumulate
+    # Neighbours, not every so-manieth: they are of like length, so that little is padded.
+    ends = [len(indices) * number // count for number in range(count + 1)]
     parts = [
         run.oracle.collate([run.examples[i] for i in part], [vectors[i] for i in part])
-        for part in (indices[number::count] for number in range(count))
+        for part in (indices[start:end] for start, end in pairwise(ends))
     ]
     num_labels = _in_all(run, sum(part.num_labels for part in parts))
     loss = torch.zeros((), device=run.oracle.model.device)
