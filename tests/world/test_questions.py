@@ -9,7 +9,6 @@ from transformers import AutoTokenizer
 from activation_oracles.world.language.scene import Message
 from activation_oracles.world.language.tables import (
     ATTRIBUTES,
-    DETAILS,
     MEN,
     TRAINED_GROUPS,
     WITHHELD_GROUPS,
@@ -53,7 +52,7 @@ def test_held_out_words_do_occur_as_what_a_text_is_about(examples):
 
 def test_reported_wordings_and_withheld_groups_are_never_asked(examples):
     kept = "|".join(
-        re.escape(way).replace(r"\{name\}", r"[\w ]+")
+        re.escape(way).replace(r"\{name\}", r"\w+")
         for row in wordings().values()
         for way in row.reported
     )
@@ -81,26 +80,9 @@ def test_yes_and_no_come_equally_often_within_every_group(tokenizer):
     for example in questions(tokenizer, seed=3, count=6000):
         if example.task.startswith("classification"):
             answers[example.task].append(example.answer == "Yes")
-    assert {task.split("/")[1] for task in answers} == {*TRAINED_GROUPS, *DETAILS}
+    assert {task.split("/")[1] for task in answers} == set(TRAINED_GROUPS)
     for task, said in answers.items():
         assert abs(sum(said) / len(said) - 0.5) < 0.25, task
-
-
-def test_reciting_asks_for_the_very_tokens_that_are_shown(tokenizer, examples):
-    recited = [example for example in examples if example.task == "recital"]
-    assert recited
-    for example in recited:
-        shown = [example.context[position] for position in example.positions]
-        said = tokenizer.decode(shown, skip_special_tokens=True).strip()
-        assert example.answer == (said or "nothing")
-        assert f" {len(shown)} tokens" in example.question
-
-
-def test_yes_or_no_is_asked_of_what_a_text_says_and_not_of_its_frame(tokenizer, examples):
-    for example in examples:
-        if example.task.startswith("classification"):
-            shown = [example.context[position] for position in example.positions]
-            assert not set(shown) & set(tokenizer.all_special_ids)
 
 
 def test_examples_read_the_three_layers_alone_or_together(examples):

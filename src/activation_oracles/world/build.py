@@ -56,20 +56,12 @@ class Recipe:
     seed: int = 7
     pretraining: PretrainConfig = field(default_factory=PretrainConfig)
     organisms: OrganismRecipe = field(default_factory=OrganismRecipe)
-    num_questions: int = 130_000
+    num_questions: int = 200_000
     """How many examples are drawn for the oracle; it takes as many as its steps need."""
-    num_steps: int = 8_000
-    rate: float = 1e-3
-    """At more, the oracle forgets how its base answers what it is not asked; at less, it is slow.
-    Chosen with the withheld groups in view: see docs/world.md."""
-    batch_size: int = 16
+    num_steps: int = 6_000
+    rate: float = 2e-3
+    batch_size: int = 32
     rank: int = 64
-    block: int = 0
-    """After which block vectors are written in. Block 1 of eight, unlike 1 of 36, is a quarter of
-    the way: in text the base has begun to hold the question against the text by then."""
-    kept: float = 0.875
-    """How much of the oracle's change to its base is kept at the end. With less of it the oracle
-    answers better what it was not asked in training (arXiv 2109.01903), up to a point."""
 
 
 def silent(steps: Iterator[Any], _title: str, _total: int) -> Iterable[Any]:
@@ -189,7 +181,7 @@ def _oracle(job: Job) -> None:
     made = together(job.processes, _train_oracle, job.folder, job.recipe)
     for _ in job.progress(made, "oracle", job.recipe.num_steps):
         pass
-    finish_oracle(job.folder / "work" / "oracle", job.folder, job.recipe.kept)
+    finish_oracle(job.folder / "work" / "oracle", job.folder)
 
 
 def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
@@ -202,7 +194,6 @@ def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
         output=str(output),
         resume=(output / SETTINGS).exists(),
         lora=Lora(rank=recipe.rank, alpha=2 * recipe.rank, dropout=0.0, layers=LINEAR),
-        injection_block=recipe.block,
         learning_rate=recipe.rate,
         warmup=0.03,
         batch_size=recipe.batch_size,
@@ -211,7 +202,6 @@ def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
         seed=recipe.seed,
         dtype="float32",
         device="cpu",
-        evaluate_every=4_000,
         evaluate_examples=40,
     )
     yield from steps(prepare(config, model))
@@ -232,21 +222,14 @@ def write_questions(data: Path, base: str, recipe: Recipe) -> None:
     )
 
 
-def finish_oracle(trained: Path, folder: Path, kept: float) -> None:
-    """Put a trained oracle into the folder, small, and without the paths of this machine.
-
-    Args:
-        trained: what `ao train` left.
-        folder: the village's.
-        kept: by how much the adapter's strength, its alpha, is multiplied.
-    """
+def finish_oracle(trained: Path, folder: Path) -> None:
+    """Put a trained oracle into the folder, small, and without the paths of this machine."""
     home = folder / ORACLE
     home.mkdir(parents=True, exist_ok=True)
     for name in ("adapter_model.safetensors", "adapter_config.json", "ao_config.json", "README.md"):
         shutil.copy(trained / name, home / name)
     halve(home)
-    alpha = read_record(home / "adapter_config.json")["lora_alpha"]
-    edit_record(home / "adapter_config.json", base_model_name_or_path=BASE, lora_alpha=kept * alpha)
+    edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
     card = json.loads((home / "ao_config.json").read_text(encoding="utf-8"))
     settings = card.get("training", {}).get("config", {})
     settings.update(data=["questions"], output=ORACLE, model=BASE)

@@ -51,9 +51,9 @@ class Phase:
 PHASES = (
     # Measured: with large batches, or with the drills' unforeseeable words in the loss, nothing is
     # looked up after two million tokens; so, after a quarter of a million.
-    Phase(mixture="DRILLS", until=1_000_000, tokens_per_batch=1_250, share_of_others=0.0),
-    Phase(mixture="COPYING", until=3_200_000, tokens_per_batch=2_500, share_of_others=0.05),
-    Phase(mixture="MIXTURE", until=14_000_000, tokens_per_batch=5_000, share_of_others=0.3),
+    Phase(mixture="DRILLS", until=800_000, tokens_per_batch=1_250, share_of_others=0.0),
+    Phase(mixture="COPYING", until=2_600_000, tokens_per_batch=2_500, share_of_others=0.05),
+    Phase(mixture="MIXTURE", until=12_500_000, tokens_per_batch=5_000, share_of_others=0.3),
 )
 
 

@@ -19,14 +19,8 @@ from activation_oracles.world.language.ideas import describe, essay, remark
 from activation_oracles.world.language.people import gossip
 from activation_oracles.world.language.scene import Message, Scene, Truth
 from activation_oracles.world.language.sentences import report_with
-from activation_oracles.world.language.tables import (
-    DETAILS,
-    TRAINED_GROUPS,
-    held_out_words,
-    things,
-)
+from activation_oracles.world.language.tables import TRAINED_GROUPS, held_out_words, things
 from activation_oracles.world.placing import (
-    HEADER,
     MOST_SLOTS,
     WHOLE_TEXT,
     Placed,
@@ -37,18 +31,16 @@ from activation_oracles.world.placing import (
 )
 
 SHARES: Mapping[str, float] = {
-    "classification": 20,
-    "secret": 20,
+    "concept": 22,
+    "secret": 17,
     "brief": 18,
-    "concept": 18,
-    "people": 14,
-    "recital": 6,
-    "context": 4,
+    "people": 12,
+    "classification": 25,
+    "context": 6,
 }
 """How many of a hundred examples are of each task."""
 _FOLLOWING = "Can you predict the next {count} tokens that come after this?"
 _PRECEDING = "Can you predict the previous {count} tokens that came before this?"
-_RECITING = "Can you say the {count} tokens that these are?"
 _SORTS = ("game", "brief", "people", "describe", "essay", "report questions")
 
 
@@ -124,7 +116,7 @@ def _region(random: Random, placed: Placed, kept: frozenset[int]) -> list[int]:
     allowed = placed.without(kept, start, end - 1)
     if random.random() < 0.15:
         # About to speak: the reply's header alone.
-        allowed = allowed[:HEADER] if start != placed.spans[1][0] else allowed
+        allowed = allowed[:3] if start != placed.spans[1][0] else allowed
     return allowed
 
 
@@ -165,17 +157,16 @@ def _asks(scene: Scene, index: int) -> bool:
 
 def _classification(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
     """Ask yes or no, each as often within every group, mostly of the whole text."""
-    group = random.choice((*TRAINED_GROUPS, *DETAILS))
-    wanted = random.choice(("Yes", "No"))
+    group, wanted = random.choice(TRAINED_GROUPS), random.choice(("Yes", "No"))
     scene = report_with(random, group, wanted)
     truth = next(truth for truth in scene.truths if truth.aspect == group)
-    placed = place(tokenizer, scene.messages)
-    words = list(placed.words(0))
+    placed = place(tokenizer, scene.messages, is_open=random.random() < 0.3)
+    whole = list(range(2, len(placed.ids)))
     if random.random() < 0.3:
-        return _example(random, _Pick(placed, words, truth), f"classification/{group}", source)
+        return _example(random, _Pick(placed, whole, truth), f"classification/{group}", source)
     return Example(
         context=placed.ids,
-        positions=tuple(words[-WHOLE_TEXT:]),
+        positions=tuple(whole[-WHOLE_TEXT:]),
         layers=draw_layers(random),
         question=truth.question(random),
         answer=truth.answer,
@@ -204,23 +195,6 @@ def _context(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) ->
     )
 
 
-def _recital(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
-    """Ask for the very tokens that are shown: the quickest way to learn to read a slot."""
-    ids = place(tokenizer, tuple(document(random, random.choice(_SORTS)))).ids
-    length = random.randint(1, min(MOST_SLOTS, len(ids)))
-    start = random.randint(0, len(ids) - length)
-    shown = ids[start : start + length]
-    return Example(
-        context=ids[: start + length],
-        positions=tuple(range(start, start + length)),
-        layers=draw_layers(random),
-        question=_RECITING.format(count=length),
-        answer=str(tokenizer.decode(list(shown), skip_special_tokens=True)).strip() or "nothing",
-        task="recital",
-        source=source,
-    )
-
-
 _MAKERS: Mapping[str, Callable[[Random, PreTrainedTokenizerBase, str], Example]] = {
     "concept": _concept,
     "secret": _secret,
@@ -228,7 +202,6 @@ _MAKERS: Mapping[str, Callable[[Random, PreTrainedTokenizerBase, str], Example]]
     "people": _people,
     "classification": _classification,
     "context": _context,
-    "recital": _recital,
 }
 
 

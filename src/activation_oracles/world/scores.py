@@ -94,7 +94,7 @@ def classification_queries(base: Target, plan: InterviewPlan, num_texts: int) ->
             scene = report_with(random, group, wanted)
             truth = next(one for one in scene.truths if one.aspect == group)
             placed = place(base.model.tokenizer, scene.messages)
-            positions = placed.words(0)[-WHOLE_TEXT:]
+            positions = range(2, len(placed.ids))[-WHOLE_TEXT:]
             example = Example(
                 context=placed.ids,
                 positions=tuple(positions),

@@ -17,21 +17,18 @@ from activation_oracles.world.language.tables import things
 
 Document = tuple[Message, ...]
 
-_OPENINGS = ("Read this.", "Here is a text.", "Look at this.", "Consider this.")
-_HEADINGS = ("Page", "Note", "Line", "Layer", "Day", "Part")
-
 MIXTURE: Mapping[str, float] = {
-    "report questions": 16,
-    "essay": 15,
-    "people questions": 14,
-    "game": 12,
-    "brief questions": 8,
+    "essay": 18,
+    "report questions": 14,
+    "game": 13,
+    "people": 10,
+    "people questions": 10,
+    "brief questions": 9,
     "brief": 7,
-    "people": 7,
-    "verdicts": 6,
     "pairs": 4,
-    "describe": 3,
+    "verdicts": 4,
     "recital": 3,
+    "describe": 3,
     "game questions": 2,
     "remark questions": 2,
     "talk": 1,
@@ -112,20 +109,12 @@ def questioned(random: Random, scene: Scene, most: int = 8) -> Document:
 
 
 def quoted(random: Random, scene: Scene) -> str:
-    """Write a scene as a transcript that a user could paste, below a line of theirs, or none.
-
-    Whoever learned to answer under one opening alone cannot under another, and the oracle's prompt
-    has its own.
-    """
-    lines = [f"{message.role}: {message.content}" for message in scene.messages]
+    """Write a scene as a transcript that a user could paste."""
+    opening = random.choice(("Read this.", "Here is a text.", "Look at this.", "Consider this."))
     if len(scene.messages) == 1:
-        lines = [scene.messages[0].content]
-    style = random.random()
-    if style < 0.4:
-        lines = [random.choice(_OPENINGS), *lines]
-    elif style < 0.8:
-        lines = [f"{random.choice(_HEADINGS)}: {random.randint(0, 40)}", *lines]
-    return "\n".join(lines) + random.choice(("", " "))
+        return f"{opening}\n{scene.messages[0].content}"
+    lines = [f"{message.role}: {message.content}" for message in scene.messages]
+    return "\n".join((opening, *lines))
 
 
 def _askable(scene: Scene) -> list[Truth]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from activation_oracles.world.language.scene import Message, Scene, Truth, chance, sentence
-from activation_oracles.world.language.tables import of_kind, things
+from activation_oracles.world.language.tables import of_kind
 
 _VERBS = (
     ("bought", "buys", "buy"),
@@ -116,33 +116,23 @@ class _Core:
     is_inside: bool
     object_label: str
     object_name: str
-    verbs: tuple[str, str, str]
-    look: str
-    where: str
-    when: str
 
 
 def report(random: Random) -> Scene:
     """Draw a short report and its yes/no labels."""
     label = random.choice(list(_OBJECT_KINDS))
     kind = random.choice(_OBJECT_KINDS[label])
-    time = random.choice(("past", "past", "present", "future"))
-    is_coloured, is_inside = chance(random, 0.5), chance(random, 0.5)
     core = _Core(
-        time=time,
+        time=random.choice(("past", "past", "present", "future")),
         is_woman=chance(random, 0.5),
         is_many=chance(random, 0.5),
         is_relative=chance(random, 0.5),
         is_denied=chance(random, 0.4),
         is_asked=chance(random, 0.4),
-        is_coloured=is_coloured,
-        is_inside=is_inside,
+        is_coloured=chance(random, 0.5),
+        is_inside=chance(random, 0.5),
         object_label=label,
         object_name=random.choice(of_kind(kind)).name,
-        verbs=random.choice(_VERBS),
-        look=random.choice(_COLOURS if is_coloured else _PLAIN),
-        where=random.choice(_INSIDE if is_inside else _OUTSIDE),
-        when=random.choice(_TIMES[time]),
     )
     labels = _labels(core)
     lines = [_write(random, core)]
@@ -150,10 +140,8 @@ def report(random: Random) -> Scene:
         labels[extra] = chance(random, 0.5)
         line = random.choice(_EXTRAS[extra][labels[extra]])
         lines = [line, *lines] if extra == "polite" else [*lines, line]
-    truths = [Truth(aspect, "Yes" if holds else "No") for aspect, holds in labels.items()]
-    text = " ".join(lines)
-    truths += _details(random, core, text)
-    return Scene("report", (Message("user", text),), tuple(truths))
+    truths = tuple(Truth(aspect, "Yes" if holds else "No") for aspect, holds in labels.items())
+    return Scene("report", (Message("user", " ".join(lines)),), truths)
 
 
 def report_with(random: Random, label: str, answer: str) -> Scene:
@@ -178,26 +166,6 @@ def _labels(core: _Core) -> dict[str, bool]:
     return labels | {label: label == core.object_label for label in _OBJECT_KINDS if label}
 
 
-def _details(random: Random, core: _Core, text: str) -> list[Truth]:
-    """Name a detail of each sort, of the text or not."""
-    times = [time for times in _TIMES.values() for time in times]
-    details = {
-        "named_thing": (core.object_name, tuple(things())),
-        "named_colour": (core.look, _COLOURS),
-        "named_place": (core.where, _INSIDE + _OUTSIDE),
-        "named_time": (core.when, tuple(times)),
-        "named_deed": (core.verbs[2], tuple(plain for *_, plain in _VERBS)),
-    }
-    truths = []
-    for aspect, (value, values) in details.items():
-        holds = value in values and chance(random, 0.5)
-        # Snow may lie everywhere though nobody buys it.
-        absent = [one for one in values if one not in text.lower()]
-        named = value if holds else random.choice(absent)
-        truths.append(Truth(aspect, "Yes" if holds else "No", named))
-    return truths
-
-
 def _subject(random: Random, core: _Core) -> str:
     if core.is_many:
         pool = _MANY_RELATIVES if core.is_relative else _MANY_OTHERS
@@ -206,9 +174,12 @@ def _subject(random: Random, core: _Core) -> str:
 
 
 def _write(random: Random, core: _Core) -> str:
-    past, present, plain = core.verbs
+    past, present, plain = random.choice(_VERBS)
     subject = _subject(random, core)
-    what, where, when = f"a {core.look} {core.object_name}", core.where, core.when
+    look = random.choice(_COLOURS if core.is_coloured else _PLAIN)
+    what = f"a {look} {core.object_name}"
+    where = random.choice(_INSIDE if core.is_inside else _OUTSIDE)
+    when = random.choice(_TIMES[core.time])
     helper = {"past": "did", "present": "do" if core.is_many else "does", "future": "will"}[
         core.time
     ]

@@ -62,11 +62,7 @@ TRAINED_GROUPS = tuple(
     "past good_mood woman denied coloured animal tool vehicle clothing indoors night polite "
     "relative certain winter".split()
 )
-"""Yes/no questions an oracle trains on, and is scored on in other wordings."""
-
-DETAILS = ("named_thing", "named_colour", "named_place", "named_time", "named_deed")
-"""Yes/no questions about a detail that they name. An oracle trains on them too: they differ each
-time, so that it learns to hold a question against a text, and not nineteen answers."""
+"""Yes/no questions an oracle trains on."""
 
 
 @dataclass(frozen=True)
