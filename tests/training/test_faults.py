@@ -41,6 +41,16 @@ def after(step, act):
     return watch
 
 
+@pytest.fixture(autouse=True)
+def signals_heard():
+    """Hear both signals: what a shell runs in the background begins with Ctrl-C ignored."""
+    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def short(config):
     """Return settings for four steps with dropout, that save after the second and the last."""
