@@ -11,6 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 ROOMS = ("types", "models", "oracle", "baselines", "tasks", "training", "evals", "dreams", "world")
@@ -18,6 +19,9 @@ ROOMS = ("types", "models", "oracle", "baselines", "tasks", "training", "evals",
 # no shapes and names types that it does not load.
 install_import_hook([f"activation_oracles.{room}" for room in ROOMS], "shape_checks.check")
 torch.set_num_threads(1)
+# How long an example takes says how busy the machine is.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
