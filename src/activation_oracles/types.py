@@ -263,5 +263,11 @@ class Answer:
     """For a forced choice: a probability for each given answer; they sum to 1."""
     controls: Mapping[str, "Answer"] = field(default_factory=dict)
     """The same question with something else in the slots, by the name of the control."""
+    confidence: float | None = None
+    """Probability that the text is right; None where nobody asked for it."""
+    confidence_by: str = ""
+    """How it was found, and what it was calibrated on."""
+    guess: str | None = None
+    """What the text would have been, where the oracle was too unsure to give it."""
     warnings: tuple[str, ...] = ()
     """What a reader should know before believing the text."""

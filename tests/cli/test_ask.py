@@ -120,3 +120,21 @@ def test_an_oracle_or_adapter_of_another_model_is_refused(ask, wider_model, adap
     )
     assert code == 2
     assert "does not fit" in errors or "do not belong" in errors or "not fit" in errors
+
+
+def test_confidence_is_told_with_its_method_beside_answer_and_controls(ask):
+    read = ("--text", "green apples", *QUESTION)
+    code, output, _ = ask(*read, "--wordings", "Which word is hidden?", "Name the word.")
+    lines = output.splitlines()
+    assert code == 0
+    assert lines[-1] == "confidence: wordings, not calibrated"
+    assert all("[" in line and "]" in line for line in lines[:-1])
+    answer = json.loads(ask(*read, "--how-sure", "likelihood", "--json")[1])
+    assert 0 < answer["confidence"] < 1
+    assert answer["controls"]["nothing"]["confidence"] is not None
+
+
+def test_confidence_by_what_was_not_asked_for_is_refused(ask):
+    code, _, errors = ask("--text", "green apples", *QUESTION, "--how-sure", "samples")
+    assert code == 2
+    assert "two samples or more" in errors

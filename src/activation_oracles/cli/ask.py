@@ -3,7 +3,7 @@
 import json
 import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -11,6 +11,7 @@ from activation_oracles.cli.reading import Opened, Reading
 from activation_oracles.errors import DataError
 
 if TYPE_CHECKING:
+    from activation_oracles.oracle.confidence import HowSure
     from activation_oracles.types import Answer
 
 
@@ -27,6 +28,11 @@ class Ask:
     """What else to ask the same of: nothing, random, base (no adapter), text (the target)."""
     donor: str | None = None
     """Another text (words, or @FILE) whose activations are one more control."""
+    how_sure: Literal["choice", "samples", "wordings", "likelihood"] | None = None
+    """By what the answer's confidence is found: the probability of the choice, agreement of samples
+    or of wordings, or the likelihood of the answer's tokens."""
+    wordings: tuple[str, ...] = ()
+    """Other wordings of the question: their answers are counted, or their choices averaged."""
     samples: int = 1
     """Answers to draw."""
     temperature: float = 0.0
@@ -60,7 +66,13 @@ class Ask:
         controls = self.reading.controls(self.controls, opened, donor=self.donor)
         oracle, activations = opened.oracle, opened.activations
         if self.choices:
-            chosen = oracle.choose(activations, self.question, self.choices, controls=controls)
+            chosen = oracle.choose(
+                activations,
+                self.question,
+                self.choices,
+                controls=controls,
+                how_sure=self._method(),
+            )
             assert isinstance(chosen, Answer)
             return chosen
         decoding = Decoding(
@@ -69,20 +81,41 @@ class Ask:
             temperature=self.temperature,
             seed=self.seed,
         )
-        said = oracle.ask(activations, self.question, decoding=decoding, controls=controls)
+        said = oracle.ask(
+            activations,
+            self.question,
+            decoding=decoding,
+            controls=controls,
+            how_sure=self._method(),
+        )
         assert isinstance(said, Answer)
         return said
+
+    def _method(self) -> "HowSure | None":
+        from activation_oracles.oracle.confidence import HowSure
+
+        method = self.how_sure
+        if method is None and self.wordings:
+            method = "choice" if self.choices else "wordings"
+        return None if method is None else HowSure(method, self.wordings)
 
 
 def told(answer: "Answer") -> list[str]:
     """Return the lines that tell an answer: itself first, its controls below."""
     width = max((len(name) for name in answer.controls), default=0)
     beside = [f"  {name:<{width}}  {_line(control)}" for name, control in answer.controls.items()]
-    return [_line(answer), *beside]
+    by = [f"confidence: {answer.confidence_by}"] if answer.confidence is not None else []
+    return [_line(answer), *beside, *by]
 
 
 def _line(answer: "Answer") -> str:
     if answer.probabilities:
         ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
-        return ", ".join(f"{choice} {probability:.2f}" for choice, probability in ranked)
-    return " | ".join(answer.samples or (answer.text,))
+        said = ", ".join(f"{choice} {probability:.2f}" for choice, probability in ranked)
+    else:
+        said = " | ".join(answer.samples or (answer.text,))
+    if answer.confidence is None:
+        return said
+    if answer.guess is not None:
+        return f"{answer.text}  [{answer.confidence:.2f}, best guess {answer.guess!r}: {said}]"
+    return f"{answer.text}  [{answer.confidence:.2f}: {said}]"

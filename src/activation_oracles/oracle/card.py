@@ -9,11 +9,19 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.models.blocks import layer_at
 from activation_oracles.models.load import LanguageModel
+from activation_oracles.oracle.calibrator import Calibrator, Method
 from activation_oracles.oracle.hub_files import find_file
 from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, Template, choose_placeholder
 
@@ -75,6 +83,16 @@ class Card(BaseModel):
     """How it was trained: resolved configuration, data manifest, seed, versions."""
     scores: dict[str, Any] = Field(default_factory=dict)
     """What it scored when it was made, each with n and interval."""
+    calibration: tuple[Calibrator, ...] = ()
+    """Curves from stated to calibrated confidence, at most one a method."""
+
+    @field_validator("calibration")
+    @classmethod
+    def _one_a_method(cls, curves: tuple[Calibrator, ...]) -> tuple[Calibrator, ...]:
+        methods = [one.method for one in curves]
+        if len(set(methods)) != len(methods):
+            raise ValueError(f"two curves for one method, of {methods}")
+        return curves
 
     @model_validator(mode="after")
     def _consistent(self) -> "Card":
@@ -127,6 +145,10 @@ class Card(BaseModel):
             tokenizer_hash=model.tokenizer_hash,
             **fields,
         )
+
+    def calibrator(self, method: Method) -> Calibrator | None:
+        """Return the curve that was fitted for a method of finding confidence."""
+        return next((one for one in self.calibration if one.method == method), None)
 
     @property
     def trained_layers(self) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Unpack, overload
@@ -13,11 +12,11 @@ from torch import Tensor
 
 from activation_oracles.errors import DataError
 from activation_oracles.models.load import How, LanguageModel, load
-from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
+from activation_oracles.oracle.answering import Answering
+from activation_oracles.oracle.asking import Asked, Asker, Decoding
 from activation_oracles.oracle.card import Card
-from activation_oracles.oracle.caveats import caveats
-from activation_oracles.oracle.choosing import probabilities
 from activation_oracles.oracle.collate import Batch
+from activation_oracles.oracle.confidence import HowSure
 from activation_oracles.oracle.controls import Control, answer_with_controls
 from activation_oracles.oracle.readme import write_readme
 from activation_oracles.oracle.released import assumed_card, base_of
@@ -41,6 +40,7 @@ class Oracle:
         self.card = card
         self.note = note
         self._asker = Asker(model, adapter, card, card.template(model))
+        self._answering = Answering(self._asker, note)
 
     @classmethod
     def new(
@@ -121,6 +121,7 @@ class Oracle:
         *,
         decoding: Decoding = ...,
         controls: Sequence[Control] = ...,
+        how_sure: HowSure | None = ...,
         on_text: Callable[[str], None] | None = ...,
     ) -> Answer: ...
     @overload
@@ -131,6 +132,7 @@ class Oracle:
         *,
         decoding: Decoding = ...,
         controls: Sequence[Control] = ...,
+        how_sure: HowSure | None = ...,
         on_text: Callable[[str], None] | None = ...,
     ) -> Answer | list[list[Answer]]: ...
     def ask(
@@ -140,6 +142,7 @@ class Oracle:
         *,
         decoding: Decoding = Decoding(),  # noqa: B008 - frozen
         controls: Sequence[Control] = (),
+        how_sure: HowSure | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Answer | list[list[Answer]]:
         """Ask questions about activations, all in one batch.
@@ -149,6 +152,7 @@ class Oracle:
             questions: one question, or several, each asked of every reading.
             decoding: greedy by default; or n samples at a temperature, from a seed.
             controls: what else to put in the slots; their answers stand in `Answer.controls`.
+            how_sure: by which method each answer's confidence is found; by default by none.
             on_text: called with pieces of the text as it comes, for one reading and one question.
 
         Returns:
@@ -165,7 +169,7 @@ class Oracle:
 
         columns = [
             answer_with_controls(
-                partial(self._say, question, decoding, on_text),
+                partial(self._answering.say, question, decoding, how_sure, on_text),
                 question,
                 readings,
                 controls,
@@ -184,8 +188,16 @@ class Oracle:
         choices: Sequence[str],
         *,
         controls: Sequence[Control] = (),
+        how_sure: HowSure | None = None,
     ) -> Answer | list[Answer]:
         """Let the oracle choose between given answers, by their length-normalised log-probability.
+
+        Args:
+            activations: one reading, or several.
+            question: what to ask of each.
+            choices: the answers to choose between.
+            controls: what else to put in the slots.
+            how_sure: `choice`, and perhaps other wordings of the question.
 
         Returns:
             An `Answer` with a probability for each choice; a list of them for a list of readings.
@@ -201,7 +213,7 @@ class Oracle:
             raise DataError(f"A forced choice needs two or more different answers, got {choices}.")
 
         chosen = answer_with_controls(
-            partial(self._choose, question, choices),
+            partial(self._answering.choose, question, choices, how_sure),
             question,
             _listed(activations),
             controls,
@@ -244,45 +256,6 @@ class Oracle:
             )
             for example, shown in zip(examples, vectors, strict=True)
         ]
-
-    def _say(
-        self,
-        question: str,
-        decoding: Decoding,
-        on_text: Callable[[str], None] | None,
-        shown: Sequence[Shown],
-    ) -> list[Answer]:
-        prompts = [self._asker.show(one, question) for one in shown]
-        count = decoding.samples
-        repeated = [prompt for prompt in prompts for _ in range(count)]
-        texts = self._asker.generate(repeated, decoding, on_text)
-        return [
-            self._answer(question, texts[row * count : (row + 1) * count], one.reading)
-            for row, one in enumerate(shown)
-        ]
-
-    def _choose(
-        self, question: str, choices: Sequence[str], shown: Sequence[Shown]
-    ) -> list[Answer]:
-        tables = probabilities(self._asker, shown, question, choices)
-        return [
-            replace(
-                self._answer(question, [max(table, key=lambda choice: table[choice])], one.reading),
-                probabilities=table,
-            )
-            for table, one in zip(tables, shown, strict=True)
-        ]
-
-    def _answer(self, question: str, texts: Sequence[str], reading: Activations) -> Answer:
-        return Answer(
-            question=question,
-            text=texts[0],
-            layers=reading.layers,
-            positions=reading.positions,
-            provenance=reading.provenance,
-            samples=tuple(texts) if len(texts) > 1 else (),
-            warnings=caveats(self.card, self.note, texts[0], reading),
-        )
 
 
 def _listed(activations: Activations | Sequence[Activations]) -> list[Activations]:

@@ -1,0 +1,91 @@
+"""How sure is an answer: what several askings agree on, or how likely its own tokens are.
+
+Agreement across wordings of one question is evidence; across samples of one wording it is hardly
+any: a released oracle agreed with itself at .94 over seeds and at .31 over wordings. What an oracle
+says of its own confidence is not asked for: it is near chance (arXiv 2605.26045).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from activation_oracles.errors import DataError
+from activation_oracles.oracle.asking import Asker, Shown
+from activation_oracles.oracle.calibrator import Calibrator, Method
+from activation_oracles.types import Answer
+
+CANNOT_TELL = "cannot tell"
+"""What an answer says that is too unsure to be given."""
+
+
+@dataclass(frozen=True)
+class HowSure:
+    """By which method an answer's confidence is found."""
+
+    method: Method
+    wordings: tuple[str, ...] = ()
+    """Other wordings of the question, for `wordings`; for `choice`, probabilities are averaged
+    over them."""
+
+    def __post_init__(self) -> None:
+        if self.method == "wordings" and not self.wordings:
+            raise DataError(
+                "Confidence by wordings needs other wordings of the question: give one or more."
+            )
+        if self.wordings and self.method not in ("wordings", "choice"):
+            raise DataError(f"Confidence by {self.method} takes no other wordings of the question.")
+        if not all(map(str.strip, self.wordings)):
+            raise DataError("A wording of the question is empty.")
+
+
+def agreed(texts: Sequence[str]) -> tuple[str, float]:
+    """Return the most frequent answer, the earliest among equals, and its share.
+
+    Answers are the same that differ in case, spaces and closing punctuation alone.
+    """
+    counts = Counter(map(_plain, texts))
+    winner, count = counts.most_common(1)[0]
+    return next(text for text in texts if _plain(text) == winner), count / len(texts)
+
+
+def likelihoods(
+    asker: Asker, shown: Sequence[Shown], question: str, texts: Sequence[str]
+) -> list[float]:
+    """Return the probability of each answer: the geometric mean over its tokens, its end included.
+
+    Answers without words have none: 0.
+    """
+    asked = [
+        asker.show(one, question, answer=text or " ")
+        for one, text in zip(shown, texts, strict=True)
+    ]
+    rows = asker.likelihood(asked)
+    lengths = [one.prompt.answer_end - one.prompt.answer_start + 1 for one in asked]
+    return [
+        math.exp(sum(row[:length]) / length) if text else 0.0
+        for text, row, length in zip(texts, rows, lengths, strict=True)
+    ]
+
+
+def settled(answer: Answer, stated: float, method: Method, curve: Calibrator | None) -> Answer:
+    """Return the answer with its confidence, or `cannot tell` where that is too low.
+
+    Args:
+        answer: as it was given.
+        stated: the method's own figure.
+        method: which one.
+        curve: fitted on held-out answers, from the oracle's card; None leaves the figure as it is,
+            and says so.
+    """
+    if curve is None:
+        return replace(answer, confidence=stated, confidence_by=f"{method}, not calibrated")
+    sure = curve.apply(stated)
+    by = f"{method}, {curve.curve} curve fitted on {curve.num_answers} answers"
+    if curve.threshold is None or sure >= curve.threshold:
+        return replace(answer, confidence=sure, confidence_by=by)
+    return replace(answer, text=CANNOT_TELL, guess=answer.text, confidence=sure, confidence_by=by)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(" .,;:!?\"'")

@@ -1,0 +1,116 @@
+"""Confidence: what several askings agree on, or the likelihood of what was said."""
+
+import pytest
+
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.oracle.asking import Decoding, Shown
+from activation_oracles.oracle.calibrator import Calibrator
+from activation_oracles.oracle.confidence import CANNOT_TELL, HowSure, agreed, likelihoods
+from activation_oracles.oracle.controls import Nothing
+from activation_oracles.oracle.oracle import Oracle
+
+QUESTION, OTHERS = "What is it?", ("Which thing is it?", "Name it.")
+
+
+def calibrated(oracle, **fields):
+    curve = Calibrator(curve="platt", num_answers=40, **fields)
+    card = oracle.card.model_copy(update={"calibration": (curve,)})
+    return Oracle(oracle.model, oracle.adapter, card)
+
+
+def test_the_most_frequent_answer_wins_and_the_earliest_among_equals():
+    assert agreed(["moon", "Moon.", "ship"]) == ("moon", 2 / 3)
+    assert agreed(["ship", "moon"]) == ("ship", 0.5)
+    assert agreed(["moon"]) == ("moon", 1.0)
+
+
+def test_no_confidence_is_stated_where_none_is_asked_for(oracle, reading):
+    answer = oracle.ask(reading, QUESTION)
+    assert answer.confidence is None
+    assert answer.confidence_by == ""
+
+
+def test_agreement_over_wordings_is_that_of_the_answers_to_each(oracle, reading):
+    said = [oracle.ask(reading, wording).text for wording in (QUESTION, *OTHERS)]
+    answer = oracle.ask(reading, QUESTION, how_sure=HowSure("wordings", OTHERS))
+    assert answer.samples == tuple(said)
+    assert (answer.text, answer.confidence) == agreed(said)
+    assert answer.confidence_by == "wordings, not calibrated"
+
+
+def test_agreement_over_samples_is_the_share_of_the_answer_in_them(oracle, reading):
+    decoding = Decoding(samples=6, temperature=1.5, max_new_tokens=2)
+    answer = oracle.ask(reading, QUESTION, decoding=decoding, how_sure=HowSure("samples"))
+    plain = oracle.ask(reading, QUESTION, decoding=decoding)
+    assert answer.samples == plain.samples
+    assert (answer.text, answer.confidence) == agreed(plain.samples)
+
+
+def test_the_likelihood_of_an_answer_is_what_a_choice_between_answers_weighs(oracle, reading):
+    decoding = Decoding(max_new_tokens=3)
+    answer = oracle.ask(reading, QUESTION, decoding=decoding, how_sure=HowSure("likelihood"))
+    other = f"{answer.text} and the river"
+    weighed = oracle.choose(reading, QUESTION, [answer.text, other]).probabilities
+    (sure,) = likelihoods(oracle._asker, [Shown(reading)], QUESTION, [other])
+    assert 0 < answer.confidence < 1
+    ratio = weighed[answer.text] / weighed[other]
+    assert answer.confidence / sure == pytest.approx(ratio, rel=1e-4)
+
+
+def test_a_choice_is_as_sure_as_its_probability_averaged_over_wordings(oracle, reading):
+    choices = ["Yes", "No"]
+    tables = [oracle.choose(reading, w, choices).probabilities for w in (QUESTION, *OTHERS)]
+    answer = oracle.choose(reading, QUESTION, choices, how_sure=HowSure("choice", OTHERS))
+    mean = {c: sum(table[c] for table in tables) / 3 for c in choices}
+    assert answer.probabilities == pytest.approx(mean)
+    assert answer.confidence == pytest.approx(max(mean.values()))
+    assert mean[answer.text] == answer.confidence
+
+
+def test_controls_are_as_sure_as_if_they_were_asked(oracle, reading):
+    how_sure = HowSure("wordings", OTHERS)
+    answer = oracle.ask(reading, QUESTION, controls=[Nothing()], how_sure=how_sure)
+    assert answer.controls["nothing"].confidence is not None
+
+
+def test_a_curve_in_the_card_calibrates_what_is_stated(oracle, reading):
+    how_sure = HowSure("wordings", OTHERS)
+    stated = oracle.ask(reading, QUESTION, how_sure=how_sure).confidence
+    curved = calibrated(oracle, method="wordings", slope=0.5, offset=-1.0)
+    answer = curved.ask(reading, QUESTION, how_sure=how_sure)
+    assert answer.confidence == curved.card.calibration[0].apply(stated)
+    assert answer.confidence_by == "wordings, platt curve fitted on 40 answers"
+    # A curve holds for its own method alone.
+    assert curved.ask(reading, QUESTION, how_sure=HowSure("likelihood")).confidence_by.endswith(
+        "not calibrated"
+    )
+
+
+@pytest.mark.parametrize(("threshold", "abstains"), [(1.0, True), (0.0, False)])
+def test_below_its_threshold_the_oracle_abstains_and_keeps_its_guess(
+    oracle, reading, threshold, abstains
+):
+    how_sure = HowSure("wordings", OTHERS)
+    plain = oracle.ask(reading, QUESTION, how_sure=how_sure)
+    curved = calibrated(oracle, method="wordings", slope=0.1, threshold=threshold)
+    answer = curved.ask(reading, QUESTION, how_sure=how_sure)
+    assert (answer.text == CANNOT_TELL) == abstains
+    assert answer.guess == (plain.text if abstains else None)
+    assert 0 < answer.confidence < 1
+
+
+def test_calibration_survives_the_card(oracle, tmp_path):
+    curved = calibrated(oracle, method="choice", slope=0.25, threshold=0.5, data="abc")
+    curved.card.save(tmp_path)
+    assert type(oracle.card).load(str(tmp_path)).calibration == curved.card.calibration
+
+
+def test_ways_of_being_sure_that_do_not_fit_the_way_of_asking_are_refused(oracle, reading):
+    for how_sure in (HowSure("choice"), HowSure("samples")):
+        with pytest.raises(ConfigError):
+            oracle.ask(reading, QUESTION, how_sure=how_sure)
+    with pytest.raises(ConfigError):
+        oracle.choose(reading, QUESTION, ["Yes", "No"], how_sure=HowSure("likelihood"))
+    for wrong in (("wordings", ()), ("likelihood", OTHERS), ("wordings", (" ",))):
+        with pytest.raises(DataError):
+            HowSure(*wrong)
