@@ -188,7 +188,9 @@ class Asking:
         controls = [Nothing()] if nothing else []
         said: dict[int, str] = {}
         for (task, question), indices in rows.items():
-            readings = [self._reading(examples[index], vectors[index]) for index in indices]
+            readings = [
+                reading_of(self.target, examples[index], vectors[index]) for index in indices
+            ]
             chosen = self.oracle.choose(readings, question, self.choices[task], controls=controls)
             assert isinstance(chosen, list)
             for index, answer in zip(indices, chosen, strict=True):
@@ -205,14 +207,16 @@ class Asking:
             Shown(name, "donor", Donors(read, self.seed), say),
         ]
 
-    def _reading(self, example: "Example", vectors: "Tensor") -> "Activations":
-        from activation_oracles.types import Activations
 
-        layers = tuple(layer for layer in example.layers for _ in example.positions)
-        positions = example.positions * len(example.layers)
-        words = ("",) * len(example.context)
-        provenance = self.target.provenance
-        return Activations(vectors, layers, positions, example.context, words, words, provenance)
+def reading_of(target: "Target", example: "Example", vectors: "Tensor") -> "Activations":
+    """Return what was read for an example as a reading, without the words of its tokens."""
+    from activation_oracles.types import Activations
+
+    layers = tuple(layer for layer in example.layers for _ in example.positions)
+    positions = example.positions * len(example.layers)
+    words = ("",) * len(example.context)
+    provenance = target.provenance
+    return Activations(vectors, layers, positions, example.context, words, words, provenance)
 
 
 def readings(source: str, split: 'Literal["held_out", "train"]') -> "Sequence[Example]":

@@ -47,6 +47,11 @@ COMMANDS: dict[str, Command] = {
         "activation_oracles.cli.data", "BuildData", "make training questions from texts and tables"
     ),
     "eval": Command("activation_oracles.cli.eval", "Eval", "score an oracle beside its controls"),
+    "calibrate": Command(
+        "activation_oracles.cli.calibrate",
+        "Calibrate",
+        "fit how sure an oracle is to how often it is right",
+    ),
     "inspect": Command(
         "activation_oracles.cli.inspect", "Inspect", "tell what an adapter is, from its files"
     ),

@@ -1,0 +1,225 @@
+"""`ao calibrate`: fit how sure an oracle is to how often it is right, and keep it in its card."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from activation_oracles.errors import DataError
+
+if TYPE_CHECKING:
+    from activation_oracles.evals.calibrating import Fitted, Judged
+    from activation_oracles.oracle.oracle import Oracle
+    from activation_oracles.types import Activations, Answer, Example
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrate:
+    """Fit a curve from an oracle's stated confidence to how often it is right.
+
+    The texts of `data` are parted in two halves: the curve and the threshold are fitted on one and
+    measured on the other, or on `test`.
+    """
+
+    oracle: str
+    """Folder or hub id of the oracle."""
+    data: str
+    """Folder made by `ao data build`, or a .jsonl or .parquet file of examples."""
+    method: Literal["choice", "wordings", "likelihood"] = "choice"
+    """By what confidence is found: see `ao ask --how-sure`. `choice` takes tasks that have few
+    answers, and leaves others out."""
+    curve: Literal["temperature", "platt", "isotonic"] = "platt"
+    """Which family of curves: one number, two, or any steps that rise."""
+    test: str | None = None
+    """Examples of other tasks to measure on, as of groups that the oracle was not trained on; all
+    of `data` then serves to fit."""
+    wordings: str | None = None
+    """JSON file with other wordings of each question: {"question": ["wording", ...]}."""
+    precision: float = 0.9
+    """How often an answer that is given should be right; less sure ones become `cannot tell`."""
+    target: str | None = None
+    """Folder or hub id of the model to read; by default the one that the oracle's card names."""
+    split: Literal["held_out", "train"] = "held_out"
+    """Which examples: what the oracle was trained on would flatter it."""
+    limit: int = 500
+    """Examples of each task at most, drawn by the seed; 0 takes all."""
+    seed: int = 0
+    """Decides which examples."""
+    max_new_tokens: int = 20
+    """Length at which an answer is cut."""
+    device: str | None = None
+    """As cpu or cuda:0; the first GPU, where there is one, by default."""
+    save: bool = False
+    """Write curve and threshold into the oracle's card, a folder's `ao_config.json`."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.precision <= 1:
+            raise DataError(f"A precision lies above 0 and up to 1, got {self.precision}.")
+
+    def run(self) -> None:
+        """Print what was stated, what it is worth, and what the threshold keeps."""
+        from activation_oracles.evals.calibrating import fitted, halves
+        from activation_oracles.oracle.calibrator import Calibrator, fit
+
+        if self.save and not Path(self.oracle).is_dir():
+            raise DataError(f"{self.oracle} is no folder; a card on the hub cannot be saved into.")
+        wordings = read_wordings(self.wordings)
+        oracle = self._oracle()
+        rows = self._judged(oracle, self.data, wordings)
+        if self.test is None:
+            rows, measured = halves(rows, lambda example: example.source)
+        else:
+            measured = self._judged(oracle, self.test, wordings)
+        found = fitted(
+            rows,
+            measured,
+            lambda stated, right: fit(self.method, self.curve, stated, right),
+            precision=self.precision,
+        )
+        assert isinstance(found.curve, Calibrator)
+        chosen = {"threshold": found.threshold, "precision": self.precision, "data": hashed(rows)}
+        curve = found.curve.model_copy(update=chosen)
+        if self.save:
+            kept = [one for one in oracle.card.calibration if one.method != self.method]
+            changed = oracle.card.model_copy(update={"calibration": (*kept, curve)})
+            changed.save(self.oracle)
+        held = {**asdict(found), "curve": curve.model_dump(mode="json")}
+        print(json.dumps(held, indent=1) if self.json else "\n".join(told(found, self.precision)))
+
+    def _oracle(self) -> "Oracle":
+        from activation_oracles.oracle.oracle import Oracle
+
+        return Oracle.from_pretrained(self.oracle, model=self.target, device=self.device)
+
+    def _judged(
+        self, oracle: "Oracle", data: str, wordings: "Mapping[str, tuple[str, ...]]"
+    ) -> "list[Judged]":
+        """Ask the examples that confidence can be found for, and grade the answers."""
+        from activation_oracles.cli.eval import choices_of, limited, readings
+        from activation_oracles.evals.calibrating import judge
+        from activation_oracles.evals.grade import exact
+
+        examples = limited(readings(data, self.split), self.limit, self.seed)
+        asking = Asking(oracle, self.method, choices_of(examples), wordings, self.max_new_tokens)
+        examples = [one for one in examples if asking.can(one)]
+        if not examples:
+            raise DataError(
+                f"{data} has no {self.split} example that confidence by {self.method} can be found "
+                "for: `choice` needs tasks with few answers, `wordings` a file that names their "
+                "questions."
+            )
+        return judge(examples, asking, exact)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """An oracle that says how sure it is of each example."""
+
+    oracle: "Oracle"
+    method: Literal["choice", "wordings", "likelihood"]
+    choices: "Mapping[str, tuple[str, ...]]"
+    """The answers to choose between, of each task that has few."""
+    wordings: "Mapping[str, tuple[str, ...]]"
+    """Other wordings, by question."""
+    max_new_tokens: int
+
+    def can(self, example: "Example") -> bool:
+        """Say whether the method has what it needs for an example."""
+        needed = {"choice": self.choices.get(example.task), "wordings": self._others(example)}
+        return bool(needed.get(self.method, True))
+
+    def __call__(self, examples: "Sequence[Example]") -> "list[tuple[str, float | None]]":
+        """Return an answer and its confidence as stated, whatever curve the card holds."""
+        from activation_oracles.cli.eval import reading_of
+        from activation_oracles.models.target import Target
+
+        target = Target(self.oracle.model)
+        read = target.vectors(examples)
+        shown = [reading_of(target, one, some) for one, some in zip(examples, read, strict=True)]
+        groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for place, one in enumerate(examples):
+            groups[one.task, one.question].append(place)
+        found: dict[int, tuple[str, float | None]] = {}
+        for places in groups.values():
+            said = self._said(examples[places[0]], [shown[place] for place in places])
+            for place, answer in zip(places, said, strict=True):
+                found[place] = answer.text, answer.confidence
+        return [found[place] for place in range(len(examples))]
+
+    def _others(self, example: "Example") -> tuple[str, ...]:
+        return self.wordings.get(example.question, ())
+
+    def _said(self, first: "Example", shown: "Sequence[Activations]") -> "list[Answer]":
+        """Ask the question of one example of all the readings that it is asked of."""
+        from activation_oracles.oracle.asking import Decoding
+        from activation_oracles.oracle.confidence import HowSure
+
+        others = () if self.method == "likelihood" else self._others(first)
+        how_sure = HowSure(self.method, others)
+        bare = self.oracle.card.model_copy(update={"calibration": ()})
+        oracle = type(self.oracle)(self.oracle.model, self.oracle.adapter, bare)
+        if self.method == "choice":
+            found = oracle.choose(
+                shown, first.question, self.choices[first.task], how_sure=how_sure
+            )
+            assert isinstance(found, list)
+            return found
+        decoding = Decoding(max_new_tokens=self.max_new_tokens)
+        rows = oracle.ask(shown, [first.question], decoding=decoding, how_sure=how_sure)
+        assert isinstance(rows, list)
+        return [row[0] for row in rows]
+
+
+def read_wordings(path: str | None) -> dict[str, tuple[str, ...]]:
+    """Return other wordings by question; none where there is no file.
+
+    Raises:
+        DataError: the file is missing, or is not an object of lists of words.
+    """
+    if path is None:
+        return {}
+    try:
+        held = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {str(key): tuple(map(str, values)) for key, values in held.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{path} cannot be read as wordings ({error}). Expected JSON as "
+            '{"What is it?": ["Which thing is it?"]}.'
+        ) from error
+
+
+def hashed(rows: "Sequence[Judged]") -> str:
+    """Return a hash of the examples that were fitted on, whatever their order."""
+    lines = sorted(repr(row.example) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def told(found: "Fitted", precision: float) -> list[str]:
+    """Return the result as lines for people."""
+    lines = [
+        f"fitted on {found.num_fitted} answers, measured on {found.after.num_answers} others",
+        "",
+        "              right  confidence    ECE  Brier  AUROC",
+    ]
+    for name, one in (("as stated", found.before), ("calibrated", found.after)):
+        auroc = "-" if one.auroc is None else f"{one.auroc:.3f}"
+        lines.append(
+            f"{name:<12}  {one.share_right:.3f}       {one.confidence:.3f}  {one.ece:.3f}  "
+            f"{one.brier:.3f}  {auroc:>5}"
+        )
+    lines.append("")
+    if found.threshold is None:
+        lines.append(f"No threshold reaches a precision of {precision:.2f}: it never abstains.")
+    elif found.kept is None:
+        lines.append(f"Above {found.threshold:.3f} nothing is left of what was measured on.")
+    else:
+        lines.append(
+            f"Answers of {found.threshold:.3f} and more: {found.kept.coverage:.3f} of all, "
+            f"{found.kept.precision:.3f} of them right (wanted: {precision:.2f})."
+        )
+    return lines

@@ -1,0 +1,91 @@
+"""`ao calibrate`, on a tiny random model and an untrained oracle."""
+
+import json
+import shutil
+
+import pytest
+
+from activation_oracles.cli.main import main
+from activation_oracles.oracle.card import Card
+from activation_oracles.types import Example
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("sklearn")
+
+QUESTION = "Which colour?"
+
+
+@pytest.fixture
+def data(tmp_path):
+    from activation_oracles.tasks import store
+
+    def example(number):
+        context = tuple(20 + (number * step) % 300 for step in range(1, 8))
+        colour = ("red", "blue")[number * number % 3 % 2]
+        return Example(context, (4, 5, 6), (1,), QUESTION, colour, "colour", f"text {number}")
+
+    manifest = store.Manifest(seed=0, command="a test", tokenizer="tiny")
+    splits = {"train": [example(n) for n in range(8)], "held_out": [example(n) for n in range(90)]}
+    store.write(tmp_path / "data", splits, manifest)
+    return str(tmp_path / "data")
+
+
+@pytest.fixture
+def calibrate(oracle_folder, data, capsys, tmp_path):
+    def run(*settings, oracle=oracle_folder):
+        code = main(["calibrate", "--oracle", str(oracle), "--data", data, *settings])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_what_is_measured_is_what_was_not_fitted_on(calibrate, oracle_folder):
+    before = Card.load(str(oracle_folder))
+    code, output, _ = calibrate("--json")
+    found = json.loads(output)
+    assert code == 0
+    assert found["num_fitted"] + found["after"]["num_answers"] == 90
+    assert found["before"]["share_right"] == found["after"]["share_right"]
+    assert found["curve"]["num_answers"] == found["num_fitted"]
+    assert Card.load(str(oracle_folder)) == before
+
+
+def test_a_saved_curve_is_in_the_card_once_and_is_applied_when_the_oracle_is_asked(
+    calibrate, oracle_folder, tiny_model, capsys, tmp_path
+):
+    folder = tmp_path / "oracle"
+    shutil.copytree(oracle_folder, folder)
+    for curve in ("temperature", "platt"):
+        assert calibrate("--save", "--curve", curve, oracle=folder)[0] == 0
+    card = Card.load(str(folder))
+    assert [(one.method, one.curve) for one in card.calibration] == [("choice", "platt")]
+    assert card.calibration[0].data
+    ask = ["ask", "--oracle", str(folder), "--target", str(tiny_model), "--text", "green apples"]
+    ask += ["--question", QUESTION, "--choices", "red", "blue", "--how-sure", "choice"]
+    assert main(ask) == 0
+    assert "platt curve fitted on" in capsys.readouterr().out
+    # Fitting again starts from what the oracle states, not from what the card makes of it.
+    again = json.loads(calibrate("--json", oracle=folder)[1])
+    assert again["curve"]["slope"] == pytest.approx(card.calibration[0].slope)
+
+
+def test_wordings_come_from_a_file_and_questions_without_any_are_left_out(calibrate, tmp_path):
+    path = tmp_path / "wordings.json"
+    path.write_text(json.dumps({QUESTION: ["What colour is it?", "Name the colour."]}))
+    code, _, errors = calibrate("--method", "wordings", "--wordings", str(path))
+    # An untrained oracle says neither colour, so that all is wrong and nothing can be fitted.
+    assert code == 2
+    assert "right ones and wrong ones" in errors
+    path.write_text(json.dumps({"Another question?": ["Which?"]}))
+    code, _, errors = calibrate("--method", "wordings", "--wordings", str(path))
+    assert code == 2
+    assert "a file that names their questions" in errors
+    path.write_text("[]")
+    assert "cannot be read as wordings" in calibrate("--wordings", str(path))[2]
+
+
+def test_a_card_on_the_hub_is_not_saved_into(calibrate):
+    code, _, errors = calibrate("--save", oracle="somebody/oracle")
+    assert code == 2
+    assert "is no folder" in errors
