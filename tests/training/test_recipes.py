@@ -54,6 +54,26 @@ def test_several_layers_are_shown_together(name, layers, times):
     assert all(len(task.windows) == 2 * times for task in groups)
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "neighbours", "strength"),
+    [
+        ("random-1L", 3, False, 1.0),
+        ("random-3L-1N", 3, False, 1.0),
+        ("random-neighbours", 5, True, 2.0),
+    ],
+)
+def test_random_recipes_draw_from_all_blocks(name, count, neighbours, strength):
+    config = resolved("--recipe", name)
+    drawn = config.mixture.drawn_layers
+    assert (drawn.count, drawn.neighbours, drawn.between) == (count, neighbours, (0.0, 100.0))
+    assert config.strength == strength
+
+
+def test_a_random_layer_recipe_makes_as_many_examples_as_the_published_one():
+    drawn, published = (resolved("--recipe", name).mixture.tasks for name in ("random-1L", "paper"))
+    assert drawn == published
+
+
 def test_what_is_typed_and_what_a_file_holds_override_a_recipe(tmp_path):
     (tmp_path / "more.yaml").write_text("strength: 3.0\nmixture: {seed: 7}\n")
     config = resolved("--recipe", "neighbours", "--config", tmp_path / "more.yaml")

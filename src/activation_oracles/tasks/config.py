@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from activation_oracles.tasks.layer_draws import DrawnLayers
 from activation_oracles.tasks.settings import Settings
 
 Names = tuple[str, ...]
@@ -282,6 +283,8 @@ class DataConfig(Settings):
     """Share of the texts, chosen by a hash of their content, that is kept for evaluation."""
     layer_percents: tuple[float, ...] = Field(default=(25.0, 50.0, 75.0), min_length=1)
     """Depths at which texts are read, as percentages of the model's."""
+    drawn_layers: DrawnLayers | None = None
+    """Layers drawn anew for every example, in place of those at `layer_percents`."""
     num_examples: int | None = Field(default=None, ge=1)
     """Training examples in all, where tasks have weights; by default as many as they allow."""
     compat: Compat = "none"

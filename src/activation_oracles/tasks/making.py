@@ -79,6 +79,9 @@ class Making:
         return self._classification(one)
 
     def _layers(self, one: AnyTask) -> Layers:
+        drawn = self.config.drawn_layers
+        if drawn is not None:
+            return Layers(drawn.pool(self.num_layers), one.layers, drawn)
         return Layers.at_percents(self.num_layers, self.config.layer_percents, one.layers)
 
     def _limit(self, one: AnyTask) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.models.blocks import layer_at
+from activation_oracles.tasks.layer_draws import DrawnLayers
 
 Positions = tuple[int, ...]
 LATEST_END = 5
@@ -25,6 +26,8 @@ class Layers:
     layers: tuple[int, ...]
     how: Literal["each", "one", "together"] = "each"
     """`each`: an example for every layer; `one`: for one drawn layer; `together`: all in one."""
+    drawn: DrawnLayers | None = None
+    """Which of `layers` a text gets: a draw of its own, or without one all of them."""
 
     @classmethod
     def at_percents(
@@ -48,11 +51,12 @@ class Layers:
 
     def draw(self, numbers: random.Random) -> list[tuple[int, ...]]:
         """Return the layers of each example that a text makes."""
+        chosen = self.layers if self.drawn is None else self.drawn.draw(self.layers, numbers)
         if self.how == "each":
-            return [(layer,) for layer in self.layers]
+            return [(layer,) for layer in chosen]
         if self.how == "one":
-            return [(numbers.choice(self.layers),)]
-        return [self.layers]
+            return [(numbers.choice(chosen),)]
+        return [chosen]
 
 
 def last(length: int) -> Positions:

@@ -2,7 +2,8 @@
 
 `paper` is the published mixture (arXiv 2512.15674); the ablations leave parts of it out. Names like
 `3L-1N` are those of the multi-layer oracles: how many layers an example shows at once, and how many
-times the classification data are drawn with fresh windows.
+times the classification data are drawn with fresh windows. In `random-` recipes layers are drawn
+for every example anew, from all blocks (ceselder/cot-oracle).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.tasks.config import AnyTask, Compat, DataConfig, GroupConfig
+from activation_oracles.tasks.layer_draws import DrawnLayers
 from activation_oracles.tasks.published import FAMILIES, Family, published_mixture
 
 PERCENTS = {3: (25.0, 50.0, 75.0), 6: (15.0, 30.0, 45.0, 60.0, 75.0, 90.0)}
@@ -89,6 +91,18 @@ def _together(percents: tuple[float, ...], times: int = 1) -> Recipe:
     return recipe
 
 
+def _random(layers: DrawnLayers, *, together: bool = False) -> Recipe:
+    """Return a recipe that draws layers for every example, shown one by one or together."""
+
+    def recipe(sources: Sources) -> dict[str, Any]:
+        whole = _mixture(sources)
+        tasks = tuple(_shown_together(task, 1) if together else task for task in whole.tasks)
+        found = whole.model_copy(update={"tasks": tasks, "drawn_layers": layers})
+        return {"mixture": found.model_dump(mode="json")}
+
+    return recipe
+
+
 def _shown_together(task: AnyTask, times: int) -> AnyTask:
     expects = task.expects
     if expects and task.layers == "each":
@@ -105,6 +119,12 @@ def _louder(sources: Sources) -> dict[str, Any]:
     return {**_together(NEIGHBOURS)(sources), "strength": 2.0}
 
 
+def _louder_anywhere(sources: Sources) -> dict[str, Any]:
+    """Return the same with the neighbours' place drawn: nobody has published it."""
+    layers = DrawnLayers(count=len(NEIGHBOURS), neighbours=True)
+    return {**_random(layers, together=True)(sources), "strength": 2.0}
+
+
 RECIPES: dict[str, Recipe] = {
     "paper": _families(*FAMILIES),
     "spqa-only": _families("latentqa"),
@@ -118,4 +138,8 @@ RECIPES: dict[str, Recipe] = {
     "6L-3N": _together(PERCENTS[6], 3),
     "6L-6N": _together(PERCENTS[6], 6),
     "neighbours": _louder,
+    # As many layers of a text as are published, so that sizes stay.
+    "random-1L": _random(DrawnLayers(count=len(PERCENTS[3]))),
+    "random-3L-1N": _random(DrawnLayers(count=len(PERCENTS[3])), together=True),
+    "random-neighbours": _louder_anywhere,
 }
