@@ -90,6 +90,16 @@ def test_another_base_model_is_refused(tiny_model, change, match):
         card.model_copy(update=change).check(model)
 
 
+def test_any_set_of_a_size_that_was_drawn_was_trained_on(tmp_path):
+    drawn = {"layer_combinations": [], "act_layer_combinations": [[9], [9, 18], [18, 27]]}
+    card = Card.load(write(tmp_path, V1 | drawn | {"drawn_set_sizes": [2]}))
+    assert card.was_trained_on((9, 27))
+    assert card.was_trained_on((9,))
+    assert not card.was_trained_on((18,))
+    assert not card.was_trained_on((9, 28))
+    assert (card.fixed_sets, card.drawn_in_words) == (((9,),), ("any 2 of 9, 18, 27",))
+
+
 def test_published_adapters_without_a_card_get_what_is_known_of_them(tiny_model):
     model = load(str(tiny_model), device="cpu")
     card, note = assumed_card("adamkarvonen/checkpoints_latentqa_only_Qwen3-8B", model)

@@ -1,5 +1,8 @@
 """The order of examples and the rate of a step are functions of settings, and of nothing else."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import pytest
 import torch
 from hypothesis import given
@@ -61,6 +64,16 @@ def test_a_survey_finds_layers_and_tokens(make_examples, tiny_tokenizer):
     assert set(known.layers) == {one.layers for one in examples}
     assert known.highest_token == max(max(one.context) for one in examples)
     assert len(set(known.texts)) == len({one.source for one in examples})
+
+
+def test_of_very_many_sets_of_layers_every_layer_is_named(make_examples, tiny_tokenizer):
+    one = make_examples(1)[0]
+    layers = [(*pair, 40) for pair in combinations(range(20), 2)] + [(30, 31, 32), (3,), (1, 2)]
+    known = survey([replace(one, layers=these) for these in layers], tiny_tokenizer)
+    assert len(known.layers) < 110
+    assert {layer for these in known.layers for layer in these} == {*range(20), 30, 31, 32, 40}
+    assert known.drawn_set_sizes == (3,)
+    assert {(3,), (1, 2)} <= set(known.layers) <= set(layers)
 
 
 def test_lengths_order_examples_as_their_prompts_do(make_examples, tiny_tokenizer):

@@ -70,9 +70,13 @@ def _asking(found: "Inspection") -> dict[str, list[str]]:
     card = found.card
     if card is None:
         return {}
-    sets = [" + ".join(_depth(layer, percent) for layer, percent in one) for one in found.depths]
+    sets = [
+        " + ".join(_depth(layer, percent) for layer, percent in one)
+        for one in found.depths
+        if len(one) not in card.drawn_set_sizes
+    ]
     return {
-        "trained at layers": ["; ".join(sets)],
+        "trained at layers": ["; ".join([*sets, *card.drawn_in_words])],
         "vectors are written": [
             f"after block {card.block}, {card.mode}, strength {card.strength:g}"
         ],

@@ -61,6 +61,9 @@ class Card(BaseModel):
     """The layer sets trained on: `((9,), (18,))` is two single layers, `((9, 18),)` one pair."""
     percents: tuple[tuple[float, ...], ...] = ()
     """The same as percentages of the depth, where they were given so."""
+    drawn_set_sizes: tuple[int, ...] = ()
+    """How many layers were shown together where they were drawn for every example: any so many of
+    those trained on. `layers` names some of these sets, which are too many."""
     placeholder: str = " ?"
     """Text of the single token that is written over."""
     prefix: str = PUBLISHED_PREFIX
@@ -154,6 +157,22 @@ class Card(BaseModel):
     def trained_layers(self) -> tuple[int, ...]:
         """Every layer that some set holds."""
         return tuple(sorted({layer for one in self.layers for layer in one}))
+
+    @property
+    def fixed_sets(self) -> tuple[tuple[int, ...], ...]:
+        """The sets of layers trained on, without those that only exemplify drawn ones."""
+        return tuple(one for one in self.layers if len(one) not in self.drawn_set_sizes)
+
+    @property
+    def drawn_in_words(self) -> tuple[str, ...]:
+        """What was drawn, as `any 3 of 0, 1, 2, 3`."""
+        layers = ", ".join(map(str, self.trained_layers))
+        return tuple(f"any {size} of {layers}" for size in self.drawn_set_sizes)
+
+    def was_trained_on(self, layers: tuple[int, ...]) -> bool:
+        """Say whether the oracle was trained on these layers, shown together if several."""
+        drawn = len(layers) in self.drawn_set_sizes and set(layers) <= set(self.trained_layers)
+        return drawn or layers in self.layers
 
     def template(self, model: LanguageModel) -> Template:
         """Return how prompts are written for `model`."""

@@ -1,12 +1,15 @@
 """What a reader should know before believing an answer: computed from the record, never felt."""
 
 import re
+from collections.abc import Sequence
 
 from activation_oracles.oracle.card import Card
 from activation_oracles.types import Activations
 
 PLAIN = frozenset({"yes", "no", "true", "false", "n/a"})
 """Answers that say nothing of the text's own words."""
+SHOWN = 12
+"""Sets of layers that a warning names."""
 
 
 def caveats(card: Card, note: str, answer: str, reading: Activations) -> tuple[str, ...]:
@@ -19,8 +22,8 @@ def caveats(card: Card, note: str, answer: str, reading: Activations) -> tuple[s
             f"layer {', '.join(map(str, strange))} was not trained on "
             f"(trained: {', '.join(map(str, card.trained_layers))})"
         )
-    elif layers not in card.layers:
-        found.append(f"layers {layers} were not trained on together (trained: {card.layers})")
+    elif not card.was_trained_on(layers):
+        found.append(f"layers {layers} were not trained on together (trained: {_some(card.layers)})")
     read_from = reading.provenance.fingerprint
     if card.fingerprint is not None and read_from not in (card.fingerprint, "unknown"):
         found.append(
@@ -30,6 +33,11 @@ def caveats(card: Card, note: str, answer: str, reading: Activations) -> tuple[s
     if _stands_in_text(answer, reading):
         found.append("the answer stands in the text that was read")
     return tuple(found)
+
+
+def _some(sets: Sequence[tuple[int, ...]]) -> str:
+    rest = [f"and {len(sets) - SHOWN} more"] if len(sets) > SHOWN else []
+    return ", ".join([*map(str, sets[:SHOWN]), *rest])
 
 
 def _stands_in_text(answer: str, reading: Activations) -> bool:

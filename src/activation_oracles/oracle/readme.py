@@ -103,7 +103,7 @@ def _facts(card: Card) -> str:
     lora = within(card.training, "config", "lora")
     version = version_of(card)
     rows = [
-        ("trained at layers", "; ".join(" + ".join(map(str, one)) for one in card.layers)),
+        ("trained at layers", "; ".join(_sets(card))),
         ("blocks of the base", card.num_layers or "not known"),
         (
             "vectors are written",
@@ -117,6 +117,10 @@ def _facts(card: Card) -> str:
     if version:
         rows.append(("made with", f"activation-oracles {version}"))
     return _table(("", ""), rows)
+
+
+def _sets(card: Card) -> list[str]:
+    return [*(" + ".join(map(str, one)) for one in card.fixed_sets), *card.drawn_in_words]
 
 
 def _training(card: Card) -> str:

@@ -112,7 +112,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
     # The same first weights on every process, then different dropout.
     set_seed(config.seed)
     oracle = Oracle.new(
-        model, _card(config, model, known.layers), _lora(config), adapter=_free(model)
+        model, _card(config, model, known), _lora(config), adapter=_free(model)
     )
     set_seed(config.seed + 1 + processes.process_index)
     return Run(
@@ -177,14 +177,15 @@ def _check_data(config: TrainConfig, model: LanguageModel, known: Survey) -> Non
         )
 
 
-def _card(config: TrainConfig, model: LanguageModel, layers: tuple[tuple[int, ...], ...]) -> Card:
+def _card(config: TrainConfig, model: LanguageModel, known: Survey) -> Card:
     bare = Card.for_model(
         model,
         placeholder=config.placeholder,
         block=config.injection_block,
         strength=config.strength,
     )
-    return bare.model_copy(update={"layers": layers, "percents": ()})
+    shown = {"layers": known.layers, "drawn_set_sizes": known.drawn_set_sizes}
+    return bare.model_copy(update={**shown, "percents": ()})
 
 
 def _lora(config: TrainConfig) -> LoraConfig:

@@ -1,14 +1,18 @@
 """What must be known of all examples before the first step, gathered in one pass over them."""
 
 from array import array
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zlib import crc32
 
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.tasks.rows import chunked
 from activation_oracles.types import Example, own_row
+
+MOST_SETS = 100
+"""Sets of one size that are named one by one; where there are more, they were drawn."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,9 @@ class Survey:
     texts: Sequence[int]
     """The same number for all examples of one source."""
     layers: tuple[tuple[int, ...], ...]
-    """The sets of layers that examples show."""
+    """The sets of layers that examples show; of very many, as many as hold every layer of them."""
+    drawn_set_sizes: tuple[int, ...]
+    """How many layers the sets hold of which not all are named."""
     highest_token: int
     mean_layers: frozenset[int]
     """Layers whose mean activation is shown."""
@@ -33,7 +39,7 @@ class Survey:
 def survey(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> Survey:
     """Look at examples piece by piece, and keep numbers alone."""
     lengths, context_lengths, texts = array("l"), array("l"), array("L")
-    layers: set[tuple[int, ...]] = set()
+    sets = _Sets()
     mean_layers: set[int] = set()
     own_rows: dict[str, int] = {}
     highest = 0
@@ -46,11 +52,37 @@ def survey(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> S
             lengths.append(size[one.question] + size[one.answer] + slots)
             context_lengths.append(len(one.context))
             texts.append(crc32(one.source.encode()))
-            layers.add(one.layers)
+            sets.add(one.layers)
             highest = max((highest, *one.context))
             if one.shown == "mean":
                 mean_layers.update(one.layers)
             elif own := own_row(one.shown):
                 own_rows[own[0]] = max(own_rows.get(own[0], 0), own[1] + slots)
     numbers = lengths, context_lengths, texts
-    return Survey(*numbers, tuple(sorted(layers)), highest, frozenset(mean_layers), own_rows)
+    return Survey(*numbers, *sets.found(), highest, frozenset(mean_layers), own_rows)
+
+
+@dataclass
+class _Sets:
+    """Sets of layers, of which a million may be met and some are remembered."""
+
+    named: set[tuple[int, ...]] = field(default_factory=set)
+    drawn: set[int] = field(default_factory=set)
+    _counts: Counter[int] = field(default_factory=Counter)
+    _held: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, layers: tuple[int, ...]) -> None:
+        """Remember a set, unless there are very many of its size and no layer in it is new."""
+        if layers in self.named:
+            return
+        size = len(layers)
+        if self._counts[size] >= MOST_SETS and self._held[size].issuperset(layers):
+            self.drawn.add(size)
+            return
+        self._counts[size] += 1
+        self._held[size].update(layers)
+        self.named.add(layers)
+
+    def found(self) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+        """Return the sets that are remembered, and the sizes of those that are not all."""
+        return tuple(sorted(self.named)), tuple(sorted(self.drawn))
