@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activation_oracles.errors import ConfigError, DataError, ModelError
-from activation_oracles.oracle.prompt import Template, choose_placeholder
+from activation_oracles.oracle.prompt import RELATIVE_PREFIX, Template, choose_placeholder
 
 QUESTION = "What is the secret word?"
 ANY_TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(str.strip)
@@ -38,6 +38,33 @@ def test_several_layers_repeat_the_line_layer_major(template, tiny_tokenizer):
     assert len(prompt.slots) == 4
     assert prompt.slots[1] == prompt.slots[0] + 1
     assert prompt.slots[3] == prompt.slots[2] + 1 > prompt.slots[1] + 2
+
+
+def test_a_header_may_say_the_depth_in_percent(tiny_tokenizer):
+    relative = Template(tiny_tokenizer, " ?", RELATIVE_PREFIX, num_layers=36)
+    prompt = relative.build((9, 18), 2, QUESTION, "moon")
+    assert "Layer: 25%\n ? ? \nLayer: 50%\n ? ? \nWhat" in tiny_tokenizer.decode(prompt.ids)
+    assert {prompt.ids[slot] for slot in prompt.slots} == {relative.placeholder_id}
+
+
+@pytest.mark.parametrize("num_layers", [4, 36, 80])
+def test_models_of_other_depths_get_one_prompt_at_one_relative_depth(tiny_tokenizer, num_layers):
+    relative = Template(tiny_tokenizer, " ?", RELATIVE_PREFIX, num_layers)
+    halfway = relative.build((num_layers // 2,), 3, QUESTION)
+    assert halfway == Template(tiny_tokenizer, " ?", RELATIVE_PREFIX, 8).build((4,), 3, QUESTION)
+    # No two blocks of a model of up to a hundred share a name.
+    names = [relative.build((layer,), 1, QUESTION).ids for layer in range(num_layers)]
+    assert len(set(names)) == num_layers
+
+
+def test_the_number_of_layers_changes_no_prompt_that_names_blocks(template, tiny_tokenizer):
+    knowing = Template(tiny_tokenizer, " ?", num_layers=36)
+    assert knowing.build((9,), 3, QUESTION, "moon") == template.build((9,), 3, QUESTION, "moon")
+
+
+def test_depths_in_percent_of_nothing_known_are_refused(tiny_tokenizer):
+    with pytest.raises(ConfigError, match="num_layers"):
+        Template(tiny_tokenizer, " ?", RELATIVE_PREFIX)
 
 
 @RELAXED

@@ -93,9 +93,7 @@ def test_a_data_set_of_drawn_layers_has_all_blocks_and_is_the_same_again(tmp_pat
     settings = {"tasks": [task], "drawn_layers": {"count": 2}}
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(settings))
     config = DataConfig.load(tmp_path / "data.yaml")
-    made = [
-        build(config, tmp_path / name, tiny_tokenizer, 6, root=tmp_path) for name in ("a", "b")
-    ]
+    made = [build(config, tmp_path / name, tiny_tokenizer, 6, root=tmp_path) for name in ("a", "b")]
     examples = list(store.read(made[0], "train"))
     assert {one.layers for one in examples} == {(layer,) for layer in range(6)}
     assert store.fingerprint(made[0]) == store.fingerprint(made[1])

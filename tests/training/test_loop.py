@@ -13,11 +13,13 @@ from activation_oracles.errors import ConfigError, DataError, MismatchError
 from activation_oracles.models.load import load
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.oracle.prompt import Template
 from activation_oracles.tasks import store
 from activation_oracles.training import checkpoint
 from activation_oracles.training.config import Lora, TrainConfig
 from activation_oracles.training.loop import steps, train
 from activation_oracles.training.prepare import prepare
+from activation_oracles.types import Example
 
 NUM_STEPS = 12
 
@@ -94,6 +96,33 @@ def test_a_run_killed_while_it_saves_keeps_the_checkpoint_before(config, monkeyp
     kept = checkpoint.latest(prepare(changed(config, resume=True)).output)
     assert kept is not None
     assert kept.name == "step-000000003"
+
+
+def test_an_oracle_that_learned_depths_in_percent_is_asked_in_percent(config, monkeypatch):
+    folder = train(changed(config, header="percent", max_steps=2), progress=quiet)
+    written = json.loads((folder / "ao_config.json").read_text())["prefix_template"]
+    assert written == "Layer: {percent}%\\n{special_token} * {num_positions} \\n"
+    oracle = Oracle.from_pretrained(str(folder))
+    shown = []
+    build = Template.build
+
+    def watched(self, *arguments):
+        prompt = build(self, *arguments)
+        shown.append(self.tokenizer.decode(prompt.ids))
+        return prompt
+
+    monkeypatch.setattr(Template, "build", watched)
+    reading = Target(oracle.model).read("The old mill.", layers=[1, 2], positions=-1)
+    oracle.ask(reading, "What is it?")
+    oracle.choose(reading, "What is it?", ["a mill", "a boat"])
+    oracle.sweep(reading, "What is it?")
+    example = Example((5, 6, 7), (2,), (3,), "What is it?", "a mill", "t", "s")
+    oracle.losses([example], [reading.vectors[:1]])
+    asked = [text for text in shown if "What is it?" in text]
+    assert len(asked) == 6
+    assert all("%\n ?" in text for text in asked)
+    assert "Layer: 25%\n ? \nLayer: 50%\n ? \n" in asked[0]
+    assert "Layer: 75%\n ? \n" in asked[-1]
 
 
 def test_learning_lowers_the_loss(config):

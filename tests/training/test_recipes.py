@@ -74,6 +74,11 @@ def test_a_random_layer_recipe_makes_as_many_examples_as_the_published_one():
     assert drawn == published
 
 
+def test_relative_depth_is_the_published_mixture_under_another_header():
+    config = resolved("--recipe", "relative-depth")
+    assert config == resolved("--recipe", "paper", "--header", "percent")
+
+
 def test_what_is_typed_and_what_a_file_holds_override_a_recipe(tmp_path):
     (tmp_path / "more.yaml").write_text("strength: 3.0\nmixture: {seed: 7}\n")
     config = resolved("--recipe", "neighbours", "--config", tmp_path / "more.yaml")

@@ -67,7 +67,7 @@ class Card(BaseModel):
     placeholder: str = " ?"
     """Text of the single token that is written over."""
     prefix: str = PUBLISHED_PREFIX
-    """The header of the prompt, in the notation of schema v1."""
+    """The header of the prompt, in the notation of schema v1, or with `{percent}` for the depth."""
     block: int = Field(default=1, ge=0)
     """After which block of the oracle the vectors are written."""
     strength: float = Field(default=1.0, gt=0)
@@ -176,7 +176,7 @@ class Card(BaseModel):
 
     def template(self, model: LanguageModel) -> Template:
         """Return how prompts are written for `model`."""
-        return Template(model.tokenizer, self.placeholder, self.prefix)
+        return Template(model.tokenizer, self.placeholder, self.prefix, model.num_layers)
 
     def check(self, model: LanguageModel) -> None:
         """Refuse a base model that is not the one the oracle was trained on.

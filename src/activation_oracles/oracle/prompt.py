@@ -22,6 +22,11 @@ PLACEHOLDERS = (
 COUNT = "{special_token} * {num_positions}"
 PUBLISHED_PREFIX = "Layer: {layer}\\n{special_token} * {num_positions} \\n"
 """As schema v1 of ao_config.json writes it, backslash and n included."""
+RELATIVE_PREFIX = PUBLISHED_PREFIX.replace("{layer}", "{percent}%")
+"""The same with the depth in percent, which says the same of a deeper or shallower model (advice of
+BerTobi/crossmodel-activation-oracles). Schema v1 does not know it."""
+NAMES = ("{layer}", "{percent}")
+"""How a prefix may call a layer."""
 UNKNOWN_ANSWER = "N/A"
 """Stands in for the answer where there is none, as published: the ids before it do not change."""
 
@@ -48,14 +53,23 @@ class Template:
     placeholder: str
     """Text of the token that is written over, as ` ?`."""
     prefix: str = PUBLISHED_PREFIX
-    """One line per layer, in the notation of schema v1."""
+    """One line per layer, in the notation of schema v1, and `{percent}` for its depth."""
+    num_layers: int | None = None
+    """Decoder blocks of the model that is read, of which depths are percentages."""
 
     def __post_init__(self) -> None:
         text = self.prefix.replace("\\n", "\n")
-        if text.count(COUNT) != 1 or "{layer}" not in text.partition(COUNT)[0]:
+        before = text.partition(COUNT)[0]
+        if text.count(COUNT) != 1 or not any(name in before for name in NAMES):
             raise ConfigError(
                 f"The prefix template {self.prefix!r} is not understood: expected "
-                f"{PUBLISHED_PREFIX!r} or another text with {{layer}} before one {COUNT!r}."
+                f"{PUBLISHED_PREFIX!r} or another text with {' or '.join(NAMES)} before one "
+                f"{COUNT!r}."
+            )
+        if "{percent}" in before and not self.num_layers:
+            raise ConfigError(
+                f"The prefix template {self.prefix!r} says depths in percent, so the model's "
+                "number of layers is needed. Give it as `num_layers`."
             )
 
     @cached_property
@@ -89,7 +103,8 @@ class Template:
 
         With one layer the user message is `Layer: {N}`, a newline, the placeholders, a space, a
         newline, the question (arXiv 2512.15674); with several, the first two lines come once per
-        layer. A model without a chat template gets the same text, then a newline and `Answer:`.
+        layer. A prefix may name the depth in percent in place of the block. A model without a
+        chat template gets the same text, then a newline and `Answer:`.
 
         Raises:
             DataError: the question is empty.
@@ -129,10 +144,16 @@ class Template:
         header = ""
         places = []
         for layer in layers:
-            header += before.replace("{layer}", str(layer))
+            header += self._named(before, layer)
             places += [len(header) + n * len(self.placeholder) for n in range(num_positions)]
             header += self.placeholder * num_positions + after
         return header, places
+
+    def _named(self, line: str, layer: int) -> str:
+        """Return the text before the placeholders, with the layer in it."""
+        if self.num_layers:
+            line = line.replace("{percent}", f"{100 * layer / self.num_layers:.0f}")
+        return line.replace("{layer}", str(layer))
 
     def _chat(self, content: str, answer: str) -> tuple[list[int], list[int], int, int, int]:
         asked = [{"role": "user", "content": content}]

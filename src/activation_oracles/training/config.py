@@ -55,6 +55,9 @@ class TrainConfig(Settings):
     placeholder: str | None = None
     """Text of the single token that vectors are written over; by default the published ` ?`, or
     the first of a few others that is one token for this model."""
+    header: Literal["percent"] | None = None
+    """What the prompt calls a layer: `percent`, its depth, which says the same of a deeper model;
+    by default, as published, its block's number."""
     injection_block: int = Field(default=1, ge=0)
     """Block of the oracle after which vectors are written in."""
     strength: float = Field(default=1.0, gt=0)

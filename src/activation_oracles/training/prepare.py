@@ -16,6 +16,7 @@ from activation_oracles.models.load import LanguageModel, load, read_shape
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, RELATIVE_PREFIX
 from activation_oracles.tasks import store
 from activation_oracles.tasks.build import build
 from activation_oracles.tasks.rows import Rows, joined
@@ -111,9 +112,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
     slots = fill(config, Target(model), examples, (known, of_held_out))
     # The same first weights on every process, then different dropout.
     set_seed(config.seed)
-    oracle = Oracle.new(
-        model, _card(config, model, known), _lora(config), adapter=_free(model)
-    )
+    oracle = Oracle.new(model, _card(config, model, known), _lora(config), adapter=_free(model))
     set_seed(config.seed + 1 + processes.process_index)
     return Run(
         config=config,
@@ -181,6 +180,7 @@ def _card(config: TrainConfig, model: LanguageModel, known: Survey) -> Card:
     bare = Card.for_model(
         model,
         placeholder=config.placeholder,
+        prefix=RELATIVE_PREFIX if config.header == "percent" else PUBLISHED_PREFIX,
         block=config.injection_block,
         strength=config.strength,
     )

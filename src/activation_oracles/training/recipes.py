@@ -125,6 +125,14 @@ def _louder_anywhere(sources: Sources) -> dict[str, Any]:
     return {**_random(layers, together=True)(sources), "strength": 2.0}
 
 
+def _relative(sources: Sources) -> dict[str, Any]:
+    """Return the published mixture with depths in percent, as those advise who read other models.
+
+    Source: BerTobi/crossmodel-activation-oracles.
+    """
+    return {**_families(*FAMILIES)(sources), "header": "percent"}
+
+
 RECIPES: dict[str, Recipe] = {
     "paper": _families(*FAMILIES),
     "spqa-only": _families("latentqa"),
@@ -142,4 +150,5 @@ RECIPES: dict[str, Recipe] = {
     "random-1L": _random(DrawnLayers(count=len(PERCENTS[3]))),
     "random-3L-1N": _random(DrawnLayers(count=len(PERCENTS[3])), together=True),
     "random-neighbours": _louder_anywhere,
+    "relative-depth": _relative,
 }
