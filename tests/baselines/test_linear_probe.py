@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from activation_oracles.baselines.linear_probe import LinearProbe, pooled
+from activation_oracles.baselines.linear_probe import LinearProbe, pooled, unknown
 from activation_oracles.errors import DataError
 from activation_oracles.types import Example
 
@@ -81,6 +81,14 @@ def test_each_choice_of_layers_has_a_probe_and_an_unknown_one_is_refused():
         probe.answer(rows([50], layers=(0,)))
     with pytest.raises(DataError):
         LinearProbe(read).fit([])
+
+
+def test_what_no_probe_could_answer_is_known_before_any_is_fitted():
+    training = rows(range(30))
+    strange = [*rows([50], layers=(0,)), made(51, "Yes", question="Is it new?")]
+    assert unknown([*rows([40]), strange[0]], training) == [strange[0]]
+    asked = made(52, "Yes", question="Is it red?")
+    assert unknown([asked, strange[1]], [made(53, "No", question="Is it red?")]) == [strange[1]]
 
 
 def test_one_answer_only_is_always_said():

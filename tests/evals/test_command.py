@@ -157,6 +157,21 @@ def test_examples_of_one_folder_are_judged_with_what_another_teaches(folders, tm
     assert any(record.who == "linear probe, mean" for record in records)
 
 
+def test_probes_that_could_not_answer_everything_are_left_out_with_a_word(
+    folders, tmp_path, capsys
+):
+    from activation_oracles.tasks import store
+
+    oracle, data = folders
+    manifest = store.Manifest(seed=0, command="a test", tokenizer="tiny")
+    elsewhere = [replace(one, layers=(0, 3)) for one in made(200)]
+    store.write(tmp_path, {"train": made(0), "held_out": elsewhere}, manifest)
+    Eval(oracle=oracle, data=str(tmp_path), limit=3, in_words=False, out=str(tmp_path)).run()
+    assert "left out the linear probes: 3 of 3" in capsys.readouterr().err
+    who = {record.who for record in load(tmp_path / "records.jsonl")}
+    assert who == {"oracle", "oracle, forced choice", "most frequent answer"}
+
+
 def test_examples_that_show_no_reading_are_left_out_and_counted(tmp_path, capsys):
     whole = made(0)
     rows = [asdict(one) for one in [*whole, replace(whole[0], shown="nothing")]]

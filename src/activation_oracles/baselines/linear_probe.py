@@ -107,15 +107,26 @@ class LinearProbe:
             ]
 
     def _known(self, example: Example) -> _Key:
-        task, layers = example.task, example.layers
-        # Not by the example's own answer: that is what the probe is asked for.
-        for known in ((task, layers, example.question), (task, layers, None)):
+        for known in _keys(example):
             if known in self._probes:
                 return known
         raise DataError(
-            f"No probe was fitted for task {task!r} at layers {layers}: it needs training examples "
-            "of the same task, layers and, for yes-or-no questions, the same wording."
+            f"No probe was fitted for task {example.task!r} at layers {example.layers}: it needs "
+            "training examples of the same task, layers and, for yes-or-no questions, the same "
+            "wording."
         )
+
+
+def unknown(examples: Sequence[Example], training: Sequence[Example]) -> list[Example]:
+    """Return the examples that no probe fitted to `training` can answer."""
+    fitted = {_key(one) for one in training}
+    return [one for one in examples if fitted.isdisjoint(_keys(one))]
+
+
+def _keys(example: Example) -> tuple[_Key, _Key]:
+    # Not by the example's own answer: that is what the probe is asked for.
+    task, layers = example.task, example.layers
+    return (task, layers, example.question), (task, layers, None)
 
 
 def _key(example: Example) -> _Key:

@@ -112,9 +112,9 @@ class Eval:
             asked = [one for one in examples if (one.task in asking.choices) == closed]
             read = Remembering(asking.target.vectors)
             if asked:
-                answerers = asking.oracles(read, closed=closed) + asking.baselines(
-                    read, training, closed=closed, in_words=self.in_words
-                )
+                answerers = asking.oracles(read, closed=closed)
+                answerers += asking.baselines(training, in_words=self.in_words)
+                answerers += asking.probes(read, training, asked) if closed else []
                 records += run(asked, answerers, grade, progress=_progress)
         return records, self._about(oracle)
 
@@ -152,22 +152,32 @@ class Asking:
             found += self._shown("oracle, forced choice", read, choose, blind)
         return found
 
-    def baselines(
-        self, read: "Read", training: "Sequence[Example]", *, closed: bool, in_words: bool
-    ) -> "list[Answerer]":
-        """Return who answers the same questions otherwise."""
-        from activation_oracles.baselines.linear_probe import LinearProbe
+    def baselines(self, training: "Sequence[Example]", *, in_words: bool) -> "list[Answerer]":
+        """Return who answers the same questions without activations."""
         from activation_oracles.baselines.majority import Majority
         from activation_oracles.baselines.prompting import Prompting
 
         found: list[Answerer] = [Majority(training)]
         if in_words:
             found.append(Prompting(self.target, max_new_tokens=self.max_new_tokens))
-        if closed:
-            known = [one for one in training if one.task in self.choices]
-            print(f"fitting linear probes to {len(known)} training examples", file=sys.stderr)
-            found += [LinearProbe(read, "mean").fit(known), LinearProbe(read, "last").fit(known)]
         return found
+
+    def probes(
+        self, read: "Read", training: "Sequence[Example]", asked: "Sequence[Example]"
+    ) -> "list[Answerer]":
+        """Return linear probes; none, and a word on it, where they could not answer everything."""
+        from activation_oracles.baselines.linear_probe import LinearProbe, unknown
+
+        known = [one for one in training if one.task in self.choices]
+        if lost := unknown(asked, known):
+            print(
+                f"left out the linear probes: {len(lost)} of {len(asked)} questions have layers or "
+                "a yes-or-no wording that no training example of their task has",
+                file=sys.stderr,
+            )
+            return []
+        print(f"fitting linear probes to {len(known)} training examples", file=sys.stderr)
+        return [LinearProbe(read, "mean").fit(known), LinearProbe(read, "last").fit(known)]
 
     def say(
         self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False
