@@ -100,6 +100,21 @@ def test_any_set_of_a_size_that_was_drawn_was_trained_on(tmp_path):
     assert (card.fixed_sets, card.drawn_in_words) == (((9,),), ("any 2 of 9, 18, 27",))
 
 
+def test_the_usual_layers_are_the_recommended_ones_and_else_the_middle_of_the_trained(tmp_path):
+    card = Card.load(write(tmp_path, V1))
+    assert card.usual_layers == (18,)
+    depth = {"data": "days", "data_hash": "x", "layers": {}}
+    assert Card.load(write(tmp_path, V1 | {"depth": depth})).usual_layers == (18,)
+    depth["recommended"] = [21]
+    card = Card.load(write(tmp_path, V1 | {"depth": depth}))
+    assert card.usual_layers == (21,)
+    card.save(tmp_path)
+    assert Card.load(str(tmp_path)) == card
+    depth["recommended"] = [36]
+    with pytest.raises(ConfigError, match="layer 36 .* lies outside"):
+        Card.load(write(tmp_path, V1 | {"depth": depth, "num_layers": 36}))
+
+
 def test_published_adapters_without_a_card_get_what_is_known_of_them(tiny_model):
     model = load(str(tiny_model), device="cpu")
     card, note = assumed_card("adamkarvonen/checkpoints_latentqa_only_Qwen3-8B", model)

@@ -23,6 +23,20 @@ def test_the_hub_finds_its_metadata():
     assert "activation-oracle" in found["tags"]
 
 
+def test_drawn_layers_are_told_in_words_and_measured_ones_in_a_table():
+    share = {"score": 0.5, "low": 0.4, "high": 0.6, "num_answers": 20, "num_units": 10}
+    at = {"layers": (9,), "is_trained": True, "score": share, "control": "random"}
+    at |= {"control_score": share, "advantage": share}
+    depth = {"data": "days", "data_hash": "x", "layers": {"9": at}, "recommended": (9,)}
+    card = Card(**BARE, drawn_set_sizes=(2,), depth=depth | {"confirmed": at})
+    text = readme(card)
+    assert "| trained at layers | 9; any 2 of 9, 18, 27 |" in text
+    assert "Layer 9 is recommended, chosen on half of days" in text
+    assert "| 9 | yes | 0.50 (0.40 to 0.60) | random |" in text
+    assert "were not measured" not in text
+    assert "were not measured" in readme(Card(**BARE))
+
+
 def test_what_is_not_known_is_left_out_of_the_metadata():
     assert not {"license", "datasets"}.intersection(metadata(readme(Card(**BARE))))
 

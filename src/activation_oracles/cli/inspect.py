@@ -89,6 +89,7 @@ def _making(found: "Inspection") -> dict[str, list[str]]:
     from activation_oracles.oracle.scores import evaluated, held_out
 
     scores = found.card.scores if found.card else {}
+    depth = found.card.depth if found.card else None
     calibration = (found.card.model_extra or {}).get("calibration") if found.card else None
     tables = [*held_out(scores), *evaluated(scores)]
     return {
@@ -101,6 +102,7 @@ def _making(found: "Inspection") -> dict[str, list[str]]:
         else [],
         "peft": [found.peft_version] if found.peft_version else [],
         "scores": [one.in_words() for one in tables] or ["none"],
+        "by depth": depth.in_words() if depth else ["not measured"],
     }
 
 

@@ -52,6 +52,9 @@ COMMANDS: dict[str, Command] = {
         "Calibrate",
         "fit how sure an oracle is to how often it is right",
     ),
+    "depth": Command(
+        "activation_oracles.cli.depth", "Depth", "find the layer at which an oracle reads best"
+    ),
     "inspect": Command(
         "activation_oracles.cli.inspect", "Inspect", "tell what an adapter is, from its files"
     ),

@@ -48,7 +48,8 @@ class Reading:
     at: str = "all"
     """Which tokens: all, -1, 3:9, 2,5, "last assistant turn", user, '"some words"' ..."""
     layers: tuple[int, ...] = ()
-    """After which blocks, counted from 0. By default, what the oracle was trained on."""
+    """After which blocks, counted from 0. By default, where `ao depth` found the oracle to read
+    best, or what it was trained on."""
     dtype: str = "auto"
     """As float32 or bfloat16; auto keeps the checkpoint's."""
     attention: str | None = None
@@ -57,7 +58,7 @@ class Reading:
     """As cpu or cuda:0; the first GPU, where there is one, by default."""
 
     def open(self, *, every_layer: bool) -> Opened:
-        """Load target and oracle and read the text; by default one trained set of layers.
+        """Load target and oracle and read the text; by default at the oracle's usual layers.
 
         Raises:
             OracleError: something is missing, malformed, or does not belong to the rest.
@@ -79,8 +80,9 @@ class Reading:
             attention=self.attention,
         )
         oracle = Oracle.from_pretrained(self.oracle, model=target.model)
-        trained = oracle.card.layers
-        usual = oracle.card.trained_layers if every_layer else trained[len(trained) // 2]
+        usual = oracle.card.usual_layers
+        if every_layer:
+            usual = tuple(sorted({*oracle.card.trained_layers, *usual}))
         activations = target.read(source, layers=self.layers or usual, positions=selector(self.at))
         return Opened(target=target, oracle=oracle, source=source, activations=activations)
 

@@ -52,6 +52,11 @@ def layer_at(num_layers: int, percent: float) -> int:
     return int(num_layers * (percent / 100))
 
 
+def named_layers(layers: Sequence[int]) -> str:
+    """Return layers as they are typed: `18`, or `9+18+27` for several that are shown together."""
+    return "+".join(map(str, layers))
+
+
 def residual(output: Any) -> Float[Tensor, "batch pos d_model"]:
     """Return the residual stream from a block's output, a tensor or a tuple that starts with it."""
     stream = output[0] if isinstance(output, tuple) else output

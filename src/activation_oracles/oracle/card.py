@@ -22,6 +22,7 @@ from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.models.blocks import layer_at
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.oracle.calibrator import Calibrator, Method
+from activation_oracles.oracle.depth import Depth
 from activation_oracles.oracle.hub_files import find_file
 from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, Template, choose_placeholder
 
@@ -88,6 +89,8 @@ class Card(BaseModel):
     """What it scored when it was made, each with n and interval."""
     calibration: tuple[Calibrator, ...] = ()
     """Curves from stated to calibrated confidence, at most one a method."""
+    depth: Depth | None = None
+    """What it scores by depth, and where it is best read; None where that was not measured."""
 
     @field_validator("calibration")
     @classmethod
@@ -118,7 +121,7 @@ class Card(BaseModel):
                         f"act_layer_combinations says {self.layers}"
                     )
         if self.num_layers is not None:
-            deepest = max(layer for one in self.layers for layer in one)
+            deepest = max(layer for one in (*self.layers, self.usual_layers) for layer in one)
             if deepest >= self.num_layers or self.block >= self.num_layers:
                 raise ValueError(
                     f"layer {deepest} or injection block {self.block} lies outside the model's "
@@ -174,6 +177,12 @@ class Card(BaseModel):
         drawn = len(layers) in self.drawn_set_sizes and set(layers) <= set(self.trained_layers)
         return drawn or layers in self.layers
 
+    @property
+    def usual_layers(self) -> tuple[int, ...]:
+        """Where to read when nobody says: where it was measured to be best, or was trained."""
+        recommended = self.depth.recommended if self.depth else ()
+        return recommended or self.layers[len(self.layers) // 2]
+
     def template(self, model: LanguageModel) -> Template:
         """Return how prompts are written for `model`."""
         return Template(model.tokenizer, self.placeholder, self.prefix, model.num_layers)
@@ -207,7 +216,10 @@ class Card(BaseModel):
         """Write `ao_config.json` into a folder."""
         fields = self.model_dump(mode="json", by_alias=True)
         path = Path(folder) / FILE_NAME
-        path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        # Beside it first: a card that is there already may be the only one.
+        part = path.with_name(f".{FILE_NAME}")
+        part.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
 
     @classmethod
     def load(cls, source: str) -> "Card | None":

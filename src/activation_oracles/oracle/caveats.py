@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from activation_oracles.models.blocks import named_layers
 from activation_oracles.oracle.card import Card
 from activation_oracles.types import Activations
 
@@ -23,7 +24,10 @@ def caveats(card: Card, note: str, answer: str, reading: Activations) -> tuple[s
             f"(trained: {', '.join(map(str, card.trained_layers))})"
         )
     elif not card.was_trained_on(layers):
-        found.append(f"layers {layers} were not trained on together (trained: {_some(card.layers)})")
+        found.append(
+            f"layers {layers} were not trained on together (trained: {_some(card.layers)})"
+        )
+    found += _of_depth(card, layers)
     read_from = reading.provenance.fingerprint
     if card.fingerprint is not None and read_from not in (card.fingerprint, "unknown"):
         found.append(
@@ -33,6 +37,25 @@ def caveats(card: Card, note: str, answer: str, reading: Activations) -> tuple[s
     if _stands_in_text(answer, reading):
         found.append("the answer stands in the text that was read")
     return tuple(found)
+
+
+def _of_depth(card: Card, layers: tuple[int, ...]) -> list[str]:
+    """Return what is known of these layers, where others are better or these were no use."""
+    measured = card.depth
+    if measured is None or layers == measured.recommended:
+        return []
+    where, best = named_layers(layers), named_layers(measured.recommended)
+    advice = f"; layer {best} is recommended" if best else ""
+    here = measured.at(layers)
+    if here is None:
+        return [f"layer {where} was not measured on {measured.data}{advice}"] if advice else []
+    if here.advantage.low <= 0:
+        found = "it was not shown to beat its controls"
+    elif here.is_worse:
+        found = "it reads worse than elsewhere"
+    else:
+        return []
+    return [f"at layer {where} {found} on {measured.data}: {here.in_words()}{advice}"]
 
 
 def _some(sets: Sequence[tuple[int, ...]]) -> str:

@@ -41,7 +41,12 @@ FAILURES = (
     "It always answers, also where the vectors hold nothing of what is asked; unsupported answers "
     "read as fluently as true ones.",
     "Details (names, numbers, quotations) can be invented even where the gist is right.",
-    "At other layers than those above it was not trained, and its answers there were not measured.",
+)
+UNMEASURED = (
+    "At other layers than those above it was not trained, and its answers there were not measured."
+)
+MEASURED = (
+    "At other layers than those above it was not trained; what it scores there stands by depth."
 )
 MISUSE = (
     "An answer is not evidence by itself. It is a guess by a language model about numbers, and may "
@@ -72,6 +77,7 @@ def readme(
         "datasets": list(datasets),
         "tags": ["activation-oracle", "interpretability", "lora"],
     }
+    recommended = card.depth.recommended if card.depth else ()
     known = {field: value for field, value in metadata.items() if value}
     parts = [
         f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True)}---",
@@ -81,11 +87,12 @@ def readme(
         "[arXiv 2512.15674](https://arxiv.org/abs/2512.15674).",
         _facts(card),
         "## Use",
-        USE.format(name=name, layers=list(card.layers[0])),
+        USE.format(name=name, layers=list(recommended or card.layers[0])),
         "## Trained on",
         _training(card),
         "## Scores",
         _scores(card),
+        *_depth(card),
         "## Known failures",
         _failures(card),
         "## What it must not be used for",
@@ -169,6 +176,25 @@ def _alone(scores: Sequence[HeldOut]) -> str:
     return _table(("task", "n", "exact (95 %)", "loss"), rows)
 
 
+def _depth(card: Card) -> list[str]:
+    """Return the section about depths, where they were measured."""
+    if card.depth is None:
+        return []
+    header = ("layer", "trained", "score", "best control", "its score", "advantage")
+    rows = [
+        (
+            name,
+            "yes" if one.is_trained else "no",
+            one.score,
+            one.control,
+            one.control_score,
+            one.gain,
+        )
+        for name, one in card.depth.layers.items()
+    ]
+    return ["## By depth", f"{card.depth.recommendation}.", _table(header, rows)]
+
+
 def _failures(card: Card) -> str:
     weak = [
         f"{task}: not shown to beat {', '.join(controls)} (95 % of the difference includes 0)."
@@ -176,7 +202,8 @@ def _failures(card: Card) -> str:
     ]
     if not evaluated(card.scores):
         weak = ["Which tasks it fails on was not measured beside controls."]
-    return "\n".join(f"- {one}" for one in (*FAILURES, *weak))
+    elsewhere = MEASURED if card.depth else UNMEASURED
+    return "\n".join(f"- {one}" for one in (*FAILURES, elsewhere, *weak))
 
 
 def _count(number: int | None) -> str:
