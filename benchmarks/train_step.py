@@ -447,7 +447,7 @@ def peak_memory(setting: Setting, shape: str, side: str) -> Memory:
         sides = {"ours": Ours(run), "plain": Plain(run)}
         sides[side].warm_up(shortest(run))
         held = torch.cuda.memory_allocated() if ON_GPU else most_resident()
-        window = run.windows(0)[0]
+        window = next(run.windows(0))
         sides[side].learn(window, [list(longest(window, run.known.lengths))])
         return held, torch.cuda.max_memory_allocated() if ON_GPU else most_resident()
 
@@ -514,7 +514,7 @@ def measure(run: Run, ours: Ours, plain: Plain) -> Timed:
 
 
 def report(run: Run, timed: Timed, memory: Mapping[str, Memory]) -> None:
-    work, windows = Work(run), run.windows(0)
+    work, windows = Work(run), list(run.windows(0))
     count = len(run.examples) / len(windows)
     operations = {
         "plain": sum(map(work.spent, windows)) / len(run.examples),
@@ -566,7 +566,7 @@ def describe(run: Run, work: Work) -> str:
 
 def show_profile(run: Run, ours: Ours) -> None:
     """Print which operations one of our steps spends its time in, reading of its texts aside."""
-    batch = run.windows(0)[0][0]
+    batch = next(run.windows(0))[0]
     vectors = loop._read(run, batch)  # pyright: ignore[reportPrivateUsage]
     with checkpointing(run, wanted=run.config.gradient_checkpointing), profile() as found:
         ours.step(batch, vectors)

@@ -1,5 +1,7 @@
 """The order of examples and the rate of a step are functions of settings, and of nothing else."""
 
+import tracemalloc
+from array import array
 from dataclasses import replace
 from itertools import combinations
 
@@ -19,7 +21,7 @@ lengths = st.lists(st.integers(1, 99), max_size=80)
 @given(lengths, st.integers(1, 9), st.integers(1, 7), st.integers(1, 4), st.integers(0, 9))
 def test_every_example_comes_once_but_for_an_incomplete_batch(lengths, per, size, window, seed):
     texts = [index // per for index in range(len(lengths))]
-    found = windows(lengths, texts, batch_size=size, window=window, seed=seed, epoch=0)
+    found = list(windows(lengths, texts, batch_size=size, window=window, seed=seed, epoch=0))
     batches = [batch for some in found for batch in some]
     used = [index for batch in batches for index in batch]
     assert all(len(batch) == size for batch in batches)
@@ -30,7 +32,7 @@ def test_every_example_comes_once_but_for_an_incomplete_batch(lengths, per, size
 
 def test_order_changes_with_seed_and_epoch_alone():
     def order(seed, epoch):
-        return windows(range(64), range(64), batch_size=4, window=4, seed=seed, epoch=epoch)
+        return list(windows(range(64), range(64), batch_size=4, window=4, seed=seed, epoch=epoch))
 
     assert order(1, 0) == order(1, 0)
     assert order(1, 0) != order(1, 1)
@@ -39,7 +41,7 @@ def test_order_changes_with_seed_and_epoch_alone():
 
 def test_batches_hold_like_lengths_and_come_in_no_order_of_length():
     lengths = [index % 50 for index in range(400)]
-    found = windows(lengths, range(400), batch_size=10, window=20, seed=0, epoch=0)
+    found = list(windows(lengths, range(400), batch_size=10, window=20, seed=0, epoch=0))
     for window in found:
         means = [sum(lengths[index] for index in batch) / len(batch) for batch in window]
         spreads = [max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in window]
@@ -51,7 +53,7 @@ def test_batches_hold_like_lengths_and_come_in_no_order_of_length():
 def test_questions_about_one_text_share_a_window_and_not_a_batch():
     texts = [index % 50 for index in range(400)]
     lengths = [10] * 400
-    found = windows(lengths, texts, batch_size=10, window=20, seed=0, epoch=0)
+    found = list(windows(lengths, texts, batch_size=10, window=20, seed=0, epoch=0))
     of_window = [{texts[index] for batch in window for index in batch} for window in found]
     assert not of_window[0] & of_window[1]
     repeated = [10 - len({texts[i] for i in batch}) for window in found for batch in window]
@@ -93,3 +95,14 @@ def test_the_rate_is_that_of_transformers_linear_schedule(steps, warmup):
         assert rate_at(config, step, steps) == pytest.approx(theirs.get_last_lr()[0], abs=1e-20)
         optimizer.step()
         theirs.step()
+
+
+def test_the_order_of_an_epoch_takes_few_bytes_an_example():
+    count = 50_000
+    lengths, texts = array("l", [9]) * count, array("L", range(count))
+    tracemalloc.start()
+    for _ in windows(lengths, texts, batch_size=16, window=20, seed=0, epoch=0):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 80 * count

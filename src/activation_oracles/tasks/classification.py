@@ -6,6 +6,7 @@ answered Yes and No are made equally many, so nothing can be won by knowing whic
 With `compat` "paper" these three are as they were.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic
@@ -111,21 +112,23 @@ class Classification(Generic[AnyRow]):
         Raises:
             DataError: there are fewer rows, or fewer questions of both answers, than wanted.
         """
-        contexts: dict[int, tuple[int, ...]] = {}
+        # Four bytes a token: of a large table these are the most that is held.
+        contexts: dict[int, Sequence[int]] = {}
         for windowing in self.windowing:
             numbers = random_for(seed, self.name, str(windowing.max_width), split)
             rows, quota = self._kept(split, windowing, seed, contexts)
             # One more than wanted of each, so that evening out Yes and No leaves enough.
             more = quota.even and quota.num is not None
             slots = [at for at in rows for _ in range(windowing.num_questions + more)]
-            asked = self.questions.ask([self.rows[at] for at in slots], numbers, quota)
+            known = {at: self.rows[at] for at in rows}
+            asked = self.questions.ask([known[at] for at in slots], numbers, quota)
             if split == "train" and quota.num is not None and len(asked) < quota.num // 2 * 2:
                 raise DataError(
                     f"{self.name} has {len(asked)} questions with as many Yes as No; {quota.num} "
                     "are wanted. Ask for fewer, or give texts whose labels are more even."
                 )
             for slot, question, answer in asked:
-                context = contexts[slots[slot]]
+                context = tuple(contexts[slots[slot]])
                 for layers in self.layers.draw(numbers):
                     yield Example(
                         context=context,
@@ -134,7 +137,7 @@ class Classification(Generic[AnyRow]):
                         question=question,
                         answer=answer,
                         task=self.name,
-                        source=self.rows[slots[slot]].source,
+                        source=known[slots[slot]].source,
                     )
 
     def _kept(
@@ -142,7 +145,7 @@ class Classification(Generic[AnyRow]):
         split: Split,
         windowing: Windowing,
         seed: int,
-        contexts: dict[int, tuple[int, ...]],
+        contexts: dict[int, Sequence[int]],
     ) -> tuple[list[int], Quota]:
         """Return the rows of one pass, and what is wanted of them; keep their contexts."""
         names = (self.name, str(windowing.num_questions))
@@ -153,7 +156,7 @@ class Classification(Generic[AnyRow]):
                 break
             if at not in contexts:
                 words = as_user(self.tokenizer, self.rows[at].text)
-                contexts[at] = encode(self.tokenizer, words)
+                contexts[at] = array("i", encode(self.tokenizer, words))
             if len(contexts[at]) <= self.max_tokens:
                 kept.append(at)
         if split == "train" and wanted is not None and len(kept) < wanted:

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.tasks.config import CorpusConfig
 from activation_oracles.tasks.sources import Document, check_messages
+from activation_oracles.tasks.spool import Spool
 
 DRAWN = "drawn.jsonl"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -66,7 +68,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._digests: dict[str, tuple[int, Any]] = {}
-        self._lines: list[str] = []
+        # Three numbers a listed row: its source, its number there, its hash. Rows are many.
+        self._listed = array("Q")
 
     def enter(self, source: str, row: int, record: dict[str, Any], *, listed: bool) -> None:
         """Note one row of a source; `listed` ones get a line of their own, others only count."""
@@ -76,8 +79,8 @@ class Ledger:
         whole.update(digest.digest())
         self._digests[source] = (count + 1, whole)
         if listed:
-            line = {"source": source, "row": row, "blake2b": digest.hexdigest()}
-            self._lines.append(json.dumps(line))
+            place = list(self._digests).index(source)
+            self._listed.extend((place, row, int.from_bytes(digest.digest(), "big")))
 
     def summary(self) -> dict[str, str]:
         """Return for each source how many rows were drawn, and the hash of their contents."""
@@ -88,10 +91,15 @@ class Ledger:
 
     def write(self, folder: str | Path) -> None:
         """Write the listed rows into a folder, one JSON line each; nothing where none is listed."""
-        if self._lines:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            text = "\n".join(self._lines) + "\n"
-            (Path(folder) / DRAWN).write_text(text, encoding="utf-8")
+        if not self._listed:
+            return
+        sources = list(self._digests)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with (Path(folder) / DRAWN).open("w", encoding="utf-8") as file:
+            for at in range(0, len(self._listed), 3):
+                place, row, digest = self._listed[at : at + 3]
+                line = {"source": sources[place], "row": row, "blake2b": f"{digest:016x}"}
+                file.write(f"{json.dumps(line)}\n")
 
 
 def read_corpus(corpus: CorpusConfig, root: str | Path) -> Iterator[tuple[dict[str, Any], int]]:
@@ -170,7 +178,7 @@ def identify(corpus: CorpusConfig) -> str:
 
 def draw_documents(
     corpora: Sequence[CorpusConfig], count: int, root: str | Path, ledger: Ledger
-) -> list[Document]:
+) -> Sequence[Document]:
     """Take texts and chats from several data sets by turns, one from each, in stream order.
 
     Args:
@@ -183,18 +191,19 @@ def draw_documents(
         DataError: a data set cannot be read, has too few rows, or holds something else.
     """
     readers = [_documents(corpus, root, ledger) for corpus in corpora]
-    drawn: list[Document] = []
-    for reader, corpus in itertools.cycle(zip(readers, corpora, strict=True)):
-        if len(drawn) == count:
-            break
-        document = next(reader, None)
-        if document is None:
-            raise DataError(
-                f"{corpus.repo} ended when {len(drawn)} of {count} texts were drawn from "
-                f"{[one.repo for one in corpora]} by turns. Ask for fewer."
-            )
-        drawn.append(document)
-    return drawn
+
+    def by_turns() -> Iterator[Document]:
+        turns = itertools.cycle(zip(readers, corpora, strict=True))
+        for number, (reader, corpus) in enumerate(itertools.islice(turns, count)):
+            document = next(reader, None)
+            if document is None:
+                raise DataError(
+                    f"{corpus.repo} ended when {number} of {count} texts were drawn from "
+                    f"{[one.repo for one in corpora]} by turns. Ask for fewer."
+                )
+            yield document
+
+    return Spool(Document, by_turns())
 
 
 def _documents(corpus: CorpusConfig, root: str | Path, ledger: Ledger) -> Iterator[Document]:

@@ -8,7 +8,6 @@ relation's true and false statement on one side; names that follow one another i
 """
 
 import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,8 @@ from activation_oracles.tasks.corpora import (
     read_corpus,
     sst2,
 )
-from activation_oracles.tasks.sources import Row, read_json, read_records, read_text
+from activation_oracles.tasks.sources import Row, read_json, read_lines, read_records
+from activation_oracles.tasks.spool import Spool
 from activation_oracles.tasks.task import random_for
 
 FOLDER = "classification_datasets"
@@ -133,16 +133,17 @@ def read_group(
     table = TABLES.get(one.group)
     wordings = _wordings(folder, (table and table.questions) or one.group)
     if table is not None:
-        found = list(_labelled(table, _records(table.file, corpora(one), folder, root, ledger)))
+        records = _records(table.file, corpora(one), folder, root, ledger)
+        found = Spool(Row, _labelled(table, records))
         rows = _evened(found, seed) if table.even else found
         if isinstance(wordings, dict):
             return rows, Questions(by_label=wordings)
         return rows, Questions(about_label=wordings)
     if one.group == "ner":
-        return list(_mentions(folder / NER)), Mentions(wordings)
+        return Spool(Mention, _mentions(folder / NER)), Mentions(wordings)
     if one.group == "snli":
         pairs = _records("", corpora(one), folder, root, ledger)
-        return list(_inferences(pairs)), Claims(wordings)
+        return Spool(Claim, _inferences(pairs)), Claims(wordings)
     paths = [folder / name for name in files(one, root)[1:]]
     if one.group == "relations":
         return [claim for path in paths for claim in _relation(path, seed)], Claims(wordings)
@@ -212,7 +213,7 @@ def _of(record: dict[str, Any], column: str, where: str) -> Any:
     return record[column]
 
 
-def _evened(rows: Sequence[Row], seed: int) -> list[Row]:
+def _evened(rows: Sequence[Row], seed: int) -> Sequence[Row]:
     """Return as many rows of each label as the rarest has, in their order."""
     places: dict[str, list[int]] = {}
     for at, row in enumerate(rows):
@@ -223,7 +224,7 @@ def _evened(rows: Sequence[Row], seed: int) -> list[Row]:
         for label in sorted(places)
         for at in random_for(seed, "even", label).sample(places[label], size)
     ]
-    return [rows[at] for at in sorted(kept)]
+    return Spool(Row, (rows[at] for at in sorted(kept)))
 
 
 def _truths(path: Path) -> Iterator[Claim]:
@@ -264,7 +265,7 @@ def _inferences(records: Iterator[tuple[dict[str, Any], str]]) -> Iterator[Claim
 
 def _mentions(path: Path) -> Iterator[Mention]:
     """Yield sentences that name something, from one word a line with tags `B-`, `I-` and `O`."""
-    lines = csv.DictReader(io.StringIO(read_text(path, "latin-1")))
+    lines = csv.DictReader(read_lines(path, "latin-1"))
     words: list[str] = []
     names: list[list[str]] = []
     inside = False

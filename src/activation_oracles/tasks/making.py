@@ -1,7 +1,8 @@
 """Tasks from their configs: each one's files and data sets are read here, and nothing else is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from activation_oracles.tasks.corpora import Ledger, draw_documents
 from activation_oracles.tasks.features import SaeFeatures, read_decoder, read_features
 from activation_oracles.tasks.nulls import Unanswerable
 from activation_oracles.tasks.sources import Document, Row, read_documents, read_json, read_rows
-from activation_oracles.tasks.system_prompt import SystemPrompt, read_asked, read_latentqa
+from activation_oracles.tasks.spool import Record, Spool
+from activation_oracles.tasks.system_prompt import Asked, SystemPrompt, read_asked, read_latentqa
 from activation_oracles.tasks.task import Task, random_for
 from activation_oracles.tasks.windows import Layers
 
@@ -88,11 +90,9 @@ class Making:
         return min(one.max_tokens, self.tokenizer.model_max_length)
 
     def _context(self, one: ContextConfig) -> Task:
-        documents = self._documents(one)
-        if one.corpora:
-            documents += draw_documents(one.corpora, one.num_documents, self.root, self.ledger)
+        drawn = draw_documents(one.corpora, one.num_documents, self.root, self.ledger)
         return ContextPrediction(
-            documents=documents,
+            documents=Spool(Document, chain(self._documents(one), drawn)),
             tokenizer=self.tokenizer,
             layers=self._layers(one),
             name=one.name,
@@ -104,19 +104,15 @@ class Making:
         )
 
     def _system_prompt(self, one: SystemPromptConfig) -> Task:
-        asked = [
-            asked
+        files = (
+            read_asked(self.root / name)
+            if name.endswith(".jsonl")
+            else read_latentqa(self.root / name, self.root / one.qa if one.qa else None)
             for name in one.files
-            for asked in (
-                read_asked(self.root / name)
-                if name.endswith(".jsonl")
-                else read_latentqa(self.root / name, self.root / one.qa if one.qa else None)
-            )
-        ]
-        if one.max_questions is not None and one.max_questions < len(asked):
-            asked = random_for(self.config.seed, one.name, "rows").sample(asked, one.max_questions)
+        )
+        asked = Spool(Asked, chain.from_iterable(files))
         return SystemPrompt(
-            asked=asked,
+            asked=_sample(Asked, asked, one.max_questions, one.name, self.config.seed),
             tokenizer=self.tokenizer,
             layers=self._layers(one),
             name=one.name,
@@ -183,34 +179,36 @@ class Making:
             held_out_fraction=self.share(one),
         )
 
-    def _documents(self, one: ContextConfig | UnanswerableConfig) -> list[Document]:
-        return [
-            document
-            for name in one.files
-            for document in read_documents(self.root / name, unit=one.unit)
-        ]
+    def _documents(self, one: ContextConfig | UnanswerableConfig) -> Sequence[Document]:
+        files = (read_documents(self.root / name, unit=one.unit) for name in one.files)
+        return Spool(Document, chain.from_iterable(files))
 
 
-def _rows(one: ClassificationConfig, seed: int, root: Path) -> list[Row]:
-    rows = [
-        row
+def _sample(
+    kind: type[Record], records: Sequence[Record], size: int | None, name: str, seed: int
+) -> Sequence[Record]:
+    """Return so many records, drawn by the seed; all where there are no more."""
+    if size is None or size >= len(records):
+        return records
+    places = random_for(seed, name, "rows").sample(range(len(records)), size)
+    return Spool(kind, (records[at] for at in places))
+
+
+def _rows(one: ClassificationConfig, seed: int, root: Path) -> Sequence[Row]:
+    files = (
+        read_rows(root / name, one.text, one.label, header=one.header, encoding=one.encoding)
         for name in one.files
-        for row in read_rows(
-            root / name, one.text, one.label, header=one.header, encoding=one.encoding
-        )
-    ]
+    )
+    rows = Spool(Row, chain.from_iterable(files))
     if one.labels:
         unknown = sorted(set(one.labels) - {row.label for row in rows})
         if unknown:
             raise DataError(f"{one.name} names labels {unknown}, which no row of its files has.")
-        rows = [
-            Row(row.text, one.labels[row.label], row.source)
-            for row in rows
-            if row.label in one.labels
-        ]
-    if one.max_rows is not None and one.max_rows < len(rows):
-        rows = random_for(seed, one.name, "rows").sample(rows, one.max_rows)
-    return rows
+        named = (
+            replace(row, label=one.labels[row.label]) for row in rows if row.label in one.labels
+        )
+        rows = Spool(Row, named)
+    return _sample(Row, rows, one.max_rows, one.name, seed)
 
 
 def _questions(one: ClassificationConfig, root: Path) -> Questions:

@@ -1,13 +1,13 @@
 """Texts, chats and labelled rows from files, each with the place it was found at.
 
-Files are read whole and checked line by line before any example is made of them.
+Files are checked line by line before any example is made of them, and held on disk from then on:
+only a .json file is ever in memory as a whole.
 """
 
 import csv
-import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.errors import DataError
 from activation_oracles.models.chat import render
+from activation_oracles.tasks.spool import Spool
 from activation_oracles.tasks.store import json_lines
 
 END_OF_TEXT = "<|endoftext|>"
@@ -64,7 +65,7 @@ class Row:
 
 def read_documents(
     path: str | Path, *, unit: Literal["blocks", "lines"] = "blocks"
-) -> list[Document]:
+) -> Sequence[Document]:
     """Read texts or chats.
 
     A `.jsonl` file holds objects with `text`, or with `messages` (role and content). In any other
@@ -77,20 +78,21 @@ def read_documents(
     """
     path = Path(path)
     if path.suffix == ".jsonl":
-        found = [_document(row, where) for row, where in json_lines(path)]
+        found = (_document(row, where) for row, where in json_lines(path))
     else:
-        found = [
+        found = (
             Document(_chat(piece) if SPEAKER.match(piece) else piece, f"{path.name}:{number}")
-            for number, piece in enumerate(_pieces(read_text(path), unit), start=1)
-        ]
-    if not found:
+            for number, piece in enumerate(_pieces(read_lines(path), unit), start=1)
+        )
+    held = Spool(Document, found)
+    if not held:
         raise DataError(f"{path} holds no text.")
-    return found
+    return held
 
 
 def read_rows(
     path: str | Path, text: str, label: str, *, header: bool = True, encoding: str = "utf-8"
-) -> list[Row]:
+) -> Sequence[Row]:
     """Read a labelled table.
 
     Args:
@@ -107,15 +109,8 @@ def read_rows(
     path = Path(path)
     if path.suffix not in TABLES:
         text, label = "text", "label"
-    rows = []
-    for record, where in read_records(path, header=header, encoding=encoding):
-        missing = [column for column in (text, label) if record.get(column) in (None, "")]
-        if missing:
-            raise DataError(
-                f"{where} has nothing in column {missing[0]!r}; its columns are {list(record)}."
-            )
-        place = where.removeprefix(f"{path.parent}/")
-        rows.append(Row(str(record[text]).strip(), str(record[label]).strip(), place))
+    records = read_records(path, header=header, encoding=encoding)
+    rows = Spool(Row, (_row(record, where, text, label) for record, where in records))
     if not rows:
         raise DataError(f"{path} holds no rows.")
     return rows
@@ -123,8 +118,8 @@ def read_rows(
 
 def read_records(
     path: str | Path, *, header: bool = True, encoding: str = "utf-8"
-) -> list[tuple[dict[str, Any], str]]:
-    """Read the rows of a table, each by column, with its place: `file:line`.
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the rows of a table, each by column, with its place: `file:line`.
 
     A table is `.csv`, `.tsv`, `.json` (a list of objects) or `.jsonl`. In a file with any other
     ending each line is a label, a space, and a text; of a label as `HUM:desc` the part before the
@@ -135,22 +130,23 @@ def read_records(
     """
     path = Path(path)
     if path.suffix in (".csv", ".tsv"):
-        return _table(path, read_text(path, encoding), header=header)
+        return _table(path, read_lines(path, encoding), header=header)
     if path.suffix == ".jsonl":
-        return list(json_lines(path))
+        return json_lines(path)
     if path.suffix == ".json":
         return _json_list(path)
-    return _labelled_lines(path, read_text(path, encoding))
+    return _labelled_lines(path, read_lines(path, encoding))
 
 
-def read_text(path: str | Path, encoding: str = "utf-8") -> str:
-    """Return a file's text.
+def read_lines(path: str | Path, encoding: str = "utf-8") -> Iterator[str]:
+    """Yield a file's lines, each with its end.
 
     Raises:
         DataError: it is missing, or not in this encoding.
     """
     try:
-        return Path(path).read_text(encoding=encoding)
+        with Path(path).open(encoding=encoding) as file:
+            yield from file
     except (OSError, UnicodeDecodeError, LookupError) as error:
         raise DataError(
             f"{path} cannot be read as {encoding} text: {error}. Is `encoding` right?"
@@ -164,7 +160,7 @@ def read_json(path: str | Path) -> Any:
         DataError: it is missing, or not JSON.
     """
     try:
-        return json.loads(read_text(path))
+        return json.loads("".join(read_lines(path)))
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {error}.") from error
 
@@ -226,11 +222,30 @@ def _document(row: dict[str, Any], where: str) -> Document:
     raise DataError(f"{where} has neither `text` nor `messages`; its keys are {list(row)}.")
 
 
-def _pieces(text: str, unit: str) -> list[str]:
-    # In chats the marker ends a turn, elsewhere a text.
-    text = text.replace(END_OF_TEXT, "" if SPEAKER.match(text.lstrip()) else "\n\n")
-    parts = re.split(r"\n\s*\n", text) if unit == "blocks" else text.split("\n")
-    return [part.strip() for part in parts if part.strip()]
+def _row(record: dict[str, Any], where: str, text: str, label: str) -> Row:
+    missing = [column for column in (text, label) if record.get(column) in (None, "")]
+    if missing:
+        raise DataError(
+            f"{where} has nothing in column {missing[0]!r}; its columns are {list(record)}."
+        )
+    return Row(str(record[text]).strip(), str(record[label]).strip(), Path(where).name)
+
+
+def _pieces(lines: Iterable[str], unit: str) -> Iterator[str]:
+    marker: str | None = None
+    block: list[str] = []
+    for line in lines:
+        if marker is None and line.strip():
+            # In chats it ends a turn, elsewhere a text.
+            marker = "" if SPEAKER.match(line.lstrip()) else "\n\n"
+        for part in line.removesuffix("\n").replace(END_OF_TEXT, marker or "").split("\n"):
+            if part.strip():
+                block.append(part)
+            if block and (unit == "lines" or not part.strip()):
+                yield "\n".join(block).strip()
+                block = []
+    if block:
+        yield "\n".join(block).strip()
 
 
 def _chat(piece: str) -> Messages:
@@ -244,32 +259,30 @@ def _chat(piece: str) -> Messages:
     return tuple(messages)
 
 
-def _table(path: Path, content: str, *, header: bool) -> list[tuple[dict[str, Any], str]]:
+def _table(
+    path: Path, lines: Iterable[str], *, header: bool
+) -> Iterator[tuple[dict[str, Any], str]]:
     separator = "\t" if path.suffix == ".tsv" else ","
     # Quotes in tab-separated text are words of the text, not marks of the format.
     quoting = csv.QUOTE_NONE if path.suffix == ".tsv" else csv.QUOTE_MINIMAL
-    rows = list(csv.reader(io.StringIO(content), delimiter=separator, quoting=quoting))
-    names = rows[0] if header and rows else [str(n) for n in range(max(map(len, rows), default=0))]
-    return [
-        (dict(zip(names, row, strict=False)), f"{path}:{number}")
-        for number, row in enumerate(rows[header:], start=1 + header)
-        if row
-    ]
+    rows = csv.reader(lines, delimiter=separator, quoting=quoting)
+    names = next(rows, []) if header else None
+    for number, row in enumerate(rows, start=1 + header):
+        if row:
+            columns = map(str, range(len(row))) if names is None else names
+            yield dict(zip(columns, row, strict=False)), f"{path}:{number}"
 
 
-def _json_list(path: Path) -> list[tuple[dict[str, Any], str]]:
+def _json_list(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     records = read_json(path)
     if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
         raise DataError(f"{path} is not a JSON list of objects.")
-    return [(record, f"{path}:{number}") for number, record in enumerate(records, start=1)]
+    for number, record in enumerate(records, start=1):
+        yield record, f"{path}:{number}"
 
 
-def _labelled_lines(path: Path, content: str) -> list[tuple[dict[str, Any], str]]:
-    return [
-        (
-            {"label": line.partition(" ")[0].partition(":")[0], "text": line.partition(" ")[2]},
-            f"{path}:{number}",
-        )
-        for number, line in enumerate(content.split("\n"), start=1)
-        if line.strip()
-    ]
+def _labelled_lines(path: Path, lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            label, _, text = line.removesuffix("\n").partition(" ")
+            yield {"label": label.partition(":")[0], "text": text}, f"{path}:{number}"

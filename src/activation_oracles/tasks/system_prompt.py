@@ -21,6 +21,7 @@ from activation_oracles.errors import DataError
 from activation_oracles.models.chat import Text, encode_chat
 from activation_oracles.tasks.config import Compat
 from activation_oracles.tasks.sources import Messages, check_messages, encode, read_json
+from activation_oracles.tasks.spool import Spool
 from activation_oracles.tasks.store import json_lines
 from activation_oracles.tasks.task import Split, random_for, split_of
 from activation_oracles.tasks.windows import Layers, turn_window
@@ -137,7 +138,7 @@ def read_latentqa(stimuli: str | Path, qa: str | Path | None = None) -> list[Ask
     return asked
 
 
-def read_asked(path: str | Path) -> list[Asked]:
+def read_asked(path: str | Path) -> Sequence[Asked]:
     """Read JSON lines of `messages`, `question` and `answer`.
 
     Leading system messages are hidden; `hidden` says of how many leading messages otherwise.
@@ -145,27 +146,26 @@ def read_asked(path: str | Path) -> list[Asked]:
     Raises:
         DataError: the file is missing, or a line has another form; its number is named.
     """
-    asked = []
-    for row, where in json_lines(path):
-        messages = check_messages(row.get("messages"), where)
-        leading = next(
-            (n for n, one in enumerate(messages) if one["role"] != "system"), len(messages)
-        )
-        hidden = row.get("hidden", leading)
-        words = (row.get("question"), row.get("answer"))
-        if not all(isinstance(one, str) and one for one in words) or not (
-            isinstance(hidden, int) and 0 <= hidden < len(messages)
-        ):
-            raise DataError(
-                f"{where} needs a `question`, an `answer`, and fewer `hidden` messages than it "
-                f"has; got {words}, {hidden} of {len(messages)}."
-            )
-        told = messages[0]["content"]
-        source = Path(where).name
-        asked.append(Asked(messages, hidden, row["question"], row["answer"], told, source))
+    asked = Spool(Asked, (_asked(row, where) for row, where in json_lines(path)))
     if not asked:
         raise DataError(f"{path} holds no questions.")
     return asked
+
+
+def _asked(row: Mapping[str, Any], where: str) -> Asked:
+    messages = check_messages(row.get("messages"), where)
+    leading = next((n for n, one in enumerate(messages) if one["role"] != "system"), len(messages))
+    hidden = row.get("hidden", leading)
+    words = (row.get("question"), row.get("answer"))
+    if not all(isinstance(one, str) and one for one in words) or not (
+        isinstance(hidden, int) and 0 <= hidden < len(messages)
+    ):
+        raise DataError(
+            f"{where} needs a `question`, an `answer`, and fewer `hidden` messages than it "
+            f"has; got {words}, {hidden} of {len(messages)}."
+        )
+    told = messages[0]["content"]
+    return Asked(messages, hidden, row["question"], row["answer"], told, Path(where).name)
 
 
 def _stimulus(record: Mapping[str, str], where: str) -> tuple[Messages, int]:

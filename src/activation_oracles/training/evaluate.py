@@ -1,5 +1,6 @@
 """How an oracle in training does on held-out examples: loss and greedy exact answers, by task."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,13 +34,13 @@ class HeldOutScore:
 
 def choose(examples: Sequence[Example], per_task: int, seed: int) -> list[Example]:
     """Return at most `per_task` examples of each task, the same ones for the same seed."""
-    by_task: dict[str, list[Example]] = {}
-    for example in examples:
-        by_task.setdefault(example.task, []).append(example)
+    by_task: dict[str, array[int]] = {}
+    for index, example in enumerate(examples):
+        by_task.setdefault(example.task, array("q")).append(index)
     return [
-        example
+        examples[index]
         for task, some in sorted(by_task.items())
-        for example in random_for(seed, "evaluate", task).sample(some, min(per_task, len(some)))
+        for index in random_for(seed, "evaluate", task).sample(some, min(per_task, len(some)))
     ]
 
 

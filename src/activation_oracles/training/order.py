@@ -6,8 +6,11 @@ so that batches need little padding, and the batches shuffled again: the referen
 long to short, which makes the loss saw-toothed and couples length to the schedule.
 """
 
-from collections.abc import Sequence
-from itertools import chain
+from array import array
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from activation_oracles.tasks.task import random_for
 
@@ -23,8 +26,8 @@ def windows(
     window: int,
     seed: int,
     epoch: int,
-) -> list[list[Batch]]:
-    """Return an epoch's batches, in windows; every example once, but for an incomplete batch.
+) -> Iterator[list[Batch]]:
+    """Yield an epoch's batches by window; every example comes once, but for an incomplete batch.
 
     Args:
         lengths: of each example, in any unit: only their order matters.
@@ -35,20 +38,26 @@ def windows(
         epoch: counted from 0.
     """
     numbers = random_for(seed, "order", str(epoch))
-    by_text: dict[int, list[int]] = {}
-    for index, text in enumerate(texts):
-        by_text.setdefault(text, []).append(index)
-    groups = list(by_text.values())
-    numbers.shuffle(groups)
-    order = list(chain.from_iterable(groups))
+    groups = _by_first(texts)
+    # Every text's place among the texts, drawn.
+    places = array("q", range(int(groups.max(initial=-1)) + 1))
+    numbers.shuffle(places)
+    ranks = np.argsort(np.frombuffer(places, np.int64)) if places else groups
+    order = np.argsort(ranks[groups], kind="stable")
     order = order[: len(order) - len(order) % batch_size]
-    found = []
     for start in range(0, len(order), batch_size * window):
-        group = order[start : start + batch_size * window]
+        group = order[start : start + batch_size * window].tolist()
         # Before sorting: among equal lengths, questions about one text shall not stand together.
         numbers.shuffle(group)
         group.sort(key=lengths.__getitem__)
         batches = [group[at : at + batch_size] for at in range(0, len(group), batch_size)]
         numbers.shuffle(batches)
-        found.append(batches)
-    return found
+        yield batches
+
+
+def _by_first(texts: Sequence[int]) -> NDArray[np.int64]:
+    """Return each example's text as a number; texts are counted as they first come."""
+    _, first, inverse = np.unique(
+        np.asarray(texts, np.int64), return_index=True, return_inverse=True
+    )
+    return np.argsort(np.argsort(first))[inverse]

@@ -1,6 +1,6 @@
 """Everything a run needs, made and checked before its first step: data, model, oracle, order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,8 @@ class Run:
         in_all = self.config.epochs * (len(self.examples) // self.config.batch_size)
         return min(in_all, self.config.max_steps or in_all)
 
-    def windows(self, epoch: int) -> list[list[list[int]]]:
-        """Return an epoch's batches of example indices, by window."""
+    def windows(self, epoch: int) -> Iterator[list[list[int]]]:
+        """Yield an epoch's batches of example indices, by window."""
         return windows(
             self.known.lengths,
             self.known.texts,

@@ -4,6 +4,7 @@ The one place that knows how a stand-in is made. What is handed on are vectors l
 None where nothing is written, so no later step tells an answerable example from another.
 """
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,7 +174,7 @@ def mean_activations(
     Raises:
         DataError: no example shows a reading.
     """
-    order = list(range(len(examples)))
+    order = array("q", range(len(examples)))
     random_for(seed, "mean").shuffle(order)
     sample: dict[tuple[int, ...], Example] = {}
     for one in (examples[index] for index in order):
