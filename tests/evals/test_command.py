@@ -103,6 +103,23 @@ def test_a_table_says_which_oracle_it_is_about(evaluated, folders):
     assert f"- adapter: {about['adapter']}" in (evaluated / "table.md").read_text()
 
 
+def test_an_evaluation_over_a_store_says_the_same_and_reads_nothing_twice(
+    folders, evaluated, tmp_path, monkeypatch, capsys
+):
+    from activation_oracles.models.target import Target
+
+    oracle, data = folders
+    store, out = tmp_path / "readings", tmp_path / "out"
+    kept = Eval(oracle=oracle, data=data, limit=6, max_new_tokens=4, store=str(store), out=str(out))
+    kept.run()
+    assert "readings will grow by at most" in capsys.readouterr().err
+    said = [[one.text for one in load(at / "records.jsonl")] for at in (evaluated, out)]
+    assert said[0] == said[1]
+    monkeypatch.setattr(Target, "_streams", lambda *_: pytest.fail("a text was read"))
+    kept.run()
+    assert [one.text for one in load(out / "records.jsonl")] == said[0]
+
+
 def test_json_on_stdout_is_the_table(folders, capsys):
     oracle, data = folders
     assert (

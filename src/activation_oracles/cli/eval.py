@@ -59,6 +59,11 @@ class Eval:
     """transformers' attention implementation; by default the architecture's own."""
     device: str | None = None
     """As cpu or cuda:0; the first GPU, where there is one, by default."""
+    store: str | None = None
+    """Folder that keeps what is read, and is shared with `ao train --store`; by default nothing is
+    kept."""
+    store_gib: float | None = None
+    """How large that folder may grow."""
     out: str | None = None
     """Folder for every answer (records.jsonl) and the table (table.json, table.md)."""
     json: bool = False
@@ -107,16 +112,30 @@ class Eval:
         asking = Asking(
             oracle, Target(oracle.model), choices_of(training), self.max_new_tokens, self.seed
         )
+        vectors = self._reader(asking, examples, training)
         records: list[Record] = []
         for closed, grade in ((True, exact), (False, token_f1)):
             asked = [one for one in examples if (one.task in asking.choices) == closed]
-            read = Remembering(asking.target.vectors)
+            read = Remembering(vectors)
             if asked:
                 answerers = asking.oracles(read, closed=closed)
                 answerers += asking.baselines(training, in_words=self.in_words)
                 answerers += asking.probes(read, training, asked) if closed else []
                 records += run(asked, answerers, grade, progress=_progress)
         return records, self._about(oracle)
+
+    def _reader(
+        self, asking: "Asking", examples: "Sequence[Example]", training: "Sequence[Example]"
+    ) -> "Read":
+        """Return what reads: the target, or a store, once it is known to have room."""
+        from activation_oracles.models.store import GIB, ReadingStore
+
+        if self.store is None:
+            return asking.target.vectors
+        store = ReadingStore(asking.target, self.store, max_gib=self.store_gib)
+        size = store.expect([*examples, *asking.known(training)])
+        print(f"{self.store} will grow by at most {size / GIB:.3g} GiB", file=sys.stderr)
+        return store.vectors
 
     def _about(self, oracle: "Oracle") -> dict[str, object]:
         return {
@@ -168,7 +187,7 @@ class Asking:
         """Return linear probes; none, and a word on it, where they could not answer everything."""
         from activation_oracles.baselines.linear_probe import LinearProbe, unknown
 
-        known = [one for one in training if one.task in self.choices]
+        known = self.known(training)
         if lost := unknown(asked, known):
             print(
                 f"left out the linear probes: {len(lost)} of {len(asked)} questions have layers or "
@@ -178,6 +197,10 @@ class Asking:
             return []
         print(f"fitting linear probes to {len(known)} training examples", file=sys.stderr)
         return [LinearProbe(read, "mean").fit(known), LinearProbe(read, "last").fit(known)]
+
+    def known(self, training: "Sequence[Example]") -> "list[Example]":
+        """Return the examples that probes are fitted to: those of tasks with few answers."""
+        return [one for one in training if one.task in self.choices]
 
     def say(
         self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False

@@ -133,13 +133,7 @@ class Target:
         Raises:
             DataError: an example shows something that is not read, as a random direction.
         """
-        for example in examples:
-            if example.shown != READING:
-                raise DataError(
-                    f"An example of task {example.task!r} from {example.source} shows "
-                    f"{example.shown!r}, which no model reads from a text. Leave out examples "
-                    f"that show anything but {READING!r} here; training knows what they show."
-                )
+        check_readings(examples)
         return self._gather(
             [_Place(example.context, example.layers, example.positions) for example in examples]
         )
@@ -234,6 +228,21 @@ class Difference:
         """Read both on the same text and subtract."""
         after = self.after.read(source, layers=layers, positions=positions)
         return after - self.before.read(source, layers=layers, positions=positions)
+
+
+def check_readings(examples: Iterable[Example]) -> None:
+    """Refuse examples that show what no target reads.
+
+    Raises:
+        DataError: an example shows a stand-in, or vectors of the user's own.
+    """
+    for example in examples:
+        if example.shown != READING:
+            raise DataError(
+                f"An example of task {example.task!r} from {example.source} shows "
+                f"{example.shown!r}, which no model reads from a text. Leave out examples "
+                f"that show anything but {READING!r} here; training knows what they show."
+            )
 
 
 def _is_chat(source: object) -> bool:

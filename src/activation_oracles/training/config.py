@@ -17,10 +17,11 @@ MADE = "data"
 DECIDES_NOTHING = frozenset(
     {
         *("output", "resume", "log_every", "save_every", "evaluate_every", "evaluate_examples"),
-        "trackers",
+        *("trackers", "store", "store_gib"),
     }
 )
-"""Fields that may differ between a run and its continuation: they leave the weights alone."""
+"""Fields that may differ between a run and its continuation: they leave the weights alone, those of
+the store to rounding."""
 
 
 class Lora(Settings):
@@ -83,6 +84,11 @@ class TrainConfig(Settings):
     """Decides initial weights, the order of examples, and dropout."""
     window: int = Field(default=20, ge=1)
     """Batches whose texts are read together, and within which like lengths are grouped."""
+    store: str | None = None
+    """Folder that keeps what is read, for further epochs, runs and evaluations of one target; texts
+    it holds are not read again. By default nothing is kept."""
+    store_gib: float | None = Field(default=None, gt=0)
+    """How large that folder may grow; a run that would need more is refused before it starts."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the base model; the adapter stays in fp32. Half-precision fp16 gradients underflow."""

@@ -4,6 +4,7 @@ The one place that knows how a stand-in is made. What is handed on are vectors l
 None where nothing is written, so no later step tells an answerable example from another.
 """
 
+import logging
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from activation_oracles.errors import DataError, MismatchError
+from activation_oracles.models.store import GIB, ReadingStore
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
 from activation_oracles.tasks.task import random_for
@@ -31,8 +33,11 @@ MEANS = "means.safetensors"
 NUM_TEXTS = 256
 """Examples that a mean is taken over, at most."""
 TEXTS_PER_READING = 32
+LOOKED_AT = 1000
+"""Examples from which it is estimated how much a store will grow."""
 
 Means = dict[int, Float[Tensor, " d_model"]]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,13 @@ class Slots:
     """By layer; empty where no example shows them."""
     matrices: Mapping[str, Matrix]
     """Own vectors, by the name of their file."""
+    store: ReadingStore | None = None
+    """Where readings are kept, if anywhere."""
 
     def vectors(self, examples: Sequence[Example]) -> list[Float[Tensor, "_ d_model"] | None]:
         """Return what each example shows, layer-major; None for one that shows nothing."""
-        read = iter(self.target.vectors([one for one in examples if one.shown == READING]))
+        reader = self.target if self.store is None else self.store
+        read = iter(reader.vectors([one for one in examples if one.shown == READING]))
         return [next(read) if one.shown == READING else self._stand_in(one) for one in examples]
 
     @property
@@ -149,7 +157,8 @@ def fill(
         known: what was found out about them and about the held-out ones.
 
     Raises:
-        DataError: a file or a row of own vectors is missing, or there is no text to take a mean of.
+        DataError: a file or a row of own vectors is missing, there is no text to take a mean of,
+            or readings to be kept would have no room.
         MismatchError: own vectors are of another model's width.
     """
     wanted: dict[str, int] = {}
@@ -160,7 +169,8 @@ def fill(
     for name, matrix in matrices.items():
         matrix.check(wanted[name], target.model.width)
     layers = sorted({layer for survey in known for layer in survey.mean_layers})
-    return Slots(target, _means(config, target, examples, layers) if layers else {}, matrices)
+    means = _means(config, target, examples, layers) if layers else {}
+    return Slots(target, means, matrices, _store(config, target, examples))
 
 
 def mean_activations(
@@ -197,6 +207,21 @@ def _mean_of(target: Target, sample: Sequence[Example], layers: Sequence[int]) -
             by_layer = vectors.float().cpu().unflatten(0, (len(layers), -1))
             total += by_layer.mean(dim=1)
     return dict(zip(layers, total / len(sample), strict=True))
+
+
+def _store(config: TrainConfig, target: Target, examples: Sequence[Example]) -> ReadingStore | None:
+    """Open the store of readings, where one is wanted, and say how much it will grow."""
+    if config.store is None:
+        return None
+    store = ReadingStore(target, config.store, max_gib=config.store_gib)
+    numbers = random_for(config.seed, "store")
+    sample = numbers.sample(range(len(examples)), min(LOOKED_AT, len(examples)))
+    seen = [examples[index] for index in sample]
+    num_seen = min(len(examples), (config.max_steps or len(examples)) * config.batch_size)
+    size = store.expect([one for one in seen if one.shown == READING], times=num_seen / len(sample))
+    if PartialState().is_main_process:
+        logger.warning("%s will grow by about %.3g GiB at most.", config.store, size / GIB)
+    return store
 
 
 def _means(
