@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activation_oracles.errors import DataError
-from activation_oracles.evals.statistics import clustered, paired_difference, wilson
+from activation_oracles.evals.statistics import clustered, over_runs, paired_difference, wilson
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,24 @@ def test_a_paired_difference_turns_its_sign_with_its_sides(rows):
 def test_what_cannot_be_estimated_is_refused(call):
     with pytest.raises(DataError):
         call()
+
+
+@pytest.mark.parametrize(
+    ("runs", "quantile"),
+    # From any table of Student's t, two-sided, 95 %.
+    [(2, 12.706), (3, 4.3027), (4, 3.1824), (11, 2.2281), (101, 1.984)],
+)
+def test_an_interval_over_runs_is_students(runs, quantile):
+    values = np.random.default_rng(runs).normal(size=runs).tolist()
+    low, high = over_runs(values)
+    margin = quantile * np.std(values, ddof=1) / runs**0.5
+    assert (low, high) == pytest.approx(
+        (np.mean(values) - margin, np.mean(values) + margin), rel=1e-4
+    )
+
+
+def test_an_interval_over_runs_stays_within_its_limits_and_claims_no_certainty():
+    assert over_runs([0.9, 1.0, 0.8], (0.0, 1.0))[1] == 1.0
+    assert over_runs([1.0, 1.0, 1.0], (0.0, 1.0)) == (pytest.approx(wilson(3, 3)[0]), 1.0)
+    with pytest.raises(DataError, match="two or more"):
+        over_runs([0.5])

@@ -43,6 +43,9 @@ COMMANDS: dict[str, Command] = {
         "activation_oracles.cli.demo", "Demo", "read a secret out of the embedded world's model"
     ),
     "train": Command("activation_oracles.cli.train", "Train", "train an oracle for a model"),
+    "grid": Command(
+        "activation_oracles.cli.grid", "Grid", "train over a grid of settings, and rank the runs"
+    ),
     "data build": Command(
         "activation_oracles.cli.data", "BuildData", "make training questions from texts and tables"
     ),

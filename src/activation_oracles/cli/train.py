@@ -5,7 +5,7 @@ The settings are those of `TrainConfig`, all optional here: a file may hold the 
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,17 +14,17 @@ from pydantic.fields import FieldInfo
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.tasks.settings import Settings
-from activation_oracles.training.config import TrainConfig
+from activation_oracles.training.config import TrainConfig, merged
 
 IN_FILES = ("mixture",)
 """Settings that only a recipe or a file gives: too large to be typed."""
 
 
-def overrides(kind: type[Settings]) -> type[Any]:
+def overrides(kind: type[Settings], without: Collection[str] = IN_FILES) -> type[Any]:
     """Return a dataclass of a config's settings, none of which is set unless it is typed."""
     return make_dataclass(
         f"{kind.__name__}Overrides",
-        [_override(name, info) for name, info in kind.model_fields.items() if name not in IN_FILES],
+        [_override(name, info) for name, info in kind.model_fields.items() if name not in without],
         frozen=True,
         namespace={"__doc__": kind.__doc__},
     )
@@ -38,18 +38,6 @@ def typed(given: Any) -> dict[str, Any]:
     return {
         name: one for name, one in nested.items() if not (one is None or one is False or one == {})
     }
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with others laid over them, nested ones one by one."""
-    result = dict(below)
-    for name, value in above.items():
-        held = result.get(name)
-        if isinstance(held, Mapping) and isinstance(value, Mapping):
-            result[name] = merged(held, value)
-        else:
-            result[name] = value
-    return result
 
 
 def _override(name: str, info: FieldInfo) -> tuple[str, Any, Any]:

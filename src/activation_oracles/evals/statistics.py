@@ -94,6 +94,50 @@ def paired_difference(
     return _bootstrap(differences, units, (-1.0, 1.0), level, seed)
 
 
+def over_runs(
+    values: Sequence[float], limits: tuple[float, float] | None = None, *, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of the mean of one figure of several runs that differ in their seed.
+
+    Student's t: seeds are few, and a bootstrap over three would be far too narrow. Shares that are
+    all equal leave nothing to judge by; their interval reaches as far as Wilson's does for none
+    wrong in so many runs, as in `clustered`.
+
+    Args:
+        values: one a run.
+        limits: within which the figure lies, as (0, 1) for a share; none for a loss.
+        level: how often such intervals hold the mean of all seeds.
+
+    Raises:
+        DataError: fewer than two runs, which say nothing of others.
+    """
+    count = len(values)
+    if count < 2:
+        raise DataError(f"An interval over runs needs two or more of them, got {count}.")
+    found = np.asarray(values, dtype=np.float64)
+    mean = float(found.mean())
+    if limits is not None and np.allclose(found, mean, rtol=0, atol=1e-12):
+        margin = wilson(0, count, level=level)[1]
+    else:
+        margin = _student(count - 1, level) * float(found.std(ddof=1)) / count**0.5
+    low, high = limits or (-np.inf, np.inf)
+    return max(low, mean - margin), min(high, mean + margin)
+
+
+def _student(degrees: int, level: float) -> float:
+    """Return how many standard errors from its mean Student's t stays, at this level.
+
+    With t = sqrt(n) tan(a), the density of the angle a is cos(a)^(n - 1), which is summed up.
+    """
+    _deviate(level)
+    # More finely towards a right angle, where one degree of freedom has its quantile.
+    angles = np.pi / 2 * (1 - np.linspace(1, 0, 200_001) ** 3)
+    heights = np.cos(angles) ** (degrees - 1)
+    parts = np.diff(angles) * (heights[1:] + heights[:-1]) / 2
+    shares = np.concatenate([[0.0], np.cumsum(parts)]) / parts.sum()
+    return float(degrees**0.5 * np.tan(np.interp(level, shares, angles)))
+
+
 def _bootstrap(
     scores: Sequence[float],
     units: Sequence[Hashable],

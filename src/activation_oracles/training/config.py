@@ -3,6 +3,7 @@
 Building a config downloads nothing and touches no disk. The docstrings are also the `--help`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -139,3 +140,15 @@ def rate_at(config: TrainConfig, step: int, num_steps: int) -> float:
     if step < warmup:
         return config.learning_rate * step / warmup
     return config.learning_rate * max(0, num_steps - step) / max(1, num_steps - warmup)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with others laid over them, nested ones one by one."""
+    result = dict(below)
+    for name, value in above.items():
+        held = result.get(name)
+        if isinstance(held, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(held, value)
+        else:
+            result[name] = value
+    return result
