@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from activation_oracles.cli.eval import Eval, choices_of, limited, readings
+from activation_oracles.cli.asking import choices_of, limited, readings
+from activation_oracles.cli.eval import Eval
 from activation_oracles.cli.main import main
 from activation_oracles.evals.evaluation import load
 from activation_oracles.types import Example

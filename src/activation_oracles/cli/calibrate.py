@@ -100,12 +100,12 @@ class Calibrate:
         self, oracle: "Oracle", data: str, wordings: "Mapping[str, tuple[str, ...]]"
     ) -> "list[Judged]":
         """Ask the examples that confidence can be found for, and grade the answers."""
-        from activation_oracles.cli.eval import choices_of, limited, readings
+        from activation_oracles.cli.asking import choices_of, limited, readings
         from activation_oracles.evals.calibrating import judge
         from activation_oracles.evals.grade import exact
 
         examples = limited(readings(data, self.split), self.limit, self.seed)
-        asking = Asking(oracle, self.method, choices_of(examples), wordings, self.max_new_tokens)
+        asking = Confiding(oracle, self.method, choices_of(examples), wordings, self.max_new_tokens)
         examples = [one for one in examples if asking.can(one)]
         if not examples:
             raise DataError(
@@ -117,7 +117,7 @@ class Calibrate:
 
 
 @dataclass(frozen=True)
-class Asking:
+class Confiding:
     """An oracle that says how sure it is of each example."""
 
     oracle: "Oracle"
@@ -135,7 +135,7 @@ class Asking:
 
     def __call__(self, examples: "Sequence[Example]") -> "list[tuple[str, float | None]]":
         """Return an answer and its confidence as stated, whatever curve the card holds."""
-        from activation_oracles.cli.eval import reading_of
+        from activation_oracles.cli.asking import reading_of
         from activation_oracles.models.target import Target
 
         target = Target(self.oracle.model)

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from activation_oracles.cli.eval import Asking, choices_of, limited, readings
+from activation_oracles.cli.asking import Asking, choices_of, limited, readings
 from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

@@ -1,0 +1,154 @@
+"""Examples put to an oracle, as `ao eval`, `ao depth` and `ao calibrate` do: which, and by whom."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from activation_oracles.evals.answerers import Read, Say, Vectors
+    from activation_oracles.evals.evaluation import Answerer
+    from activation_oracles.models.target import Target
+    from activation_oracles.oracle.oracle import Oracle
+    from activation_oracles.types import Activations, Example
+
+FEW = 20
+"""A task with at most so many different answers is a choice between them."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """An oracle and its target, as the answerers of an evaluation."""
+
+    oracle: "Oracle"
+    target: "Target"
+    choices: "Mapping[str, tuple[str, ...]]"
+    """The answers to choose between, of each task that has few."""
+    max_new_tokens: int
+    seed: int
+
+    def oracles(self, read: "Read", *, closed: bool) -> "list[Answerer]":
+        """Return the oracle and its controls, answering freely and, where it can, by choice."""
+        found = self._shown("oracle", read, self.say, partial(self.say, nothing=True))
+        if closed:
+            choose, blind = self.choose, partial(self.choose, nothing=True)
+            found += self._shown("oracle, forced choice", read, choose, blind)
+        return found
+
+    def baselines(self, training: "Sequence[Example]", *, in_words: bool) -> "list[Answerer]":
+        """Return who answers the same questions without activations."""
+        from activation_oracles.baselines.majority import Majority
+        from activation_oracles.baselines.prompting import Prompting
+
+        found: list[Answerer] = [Majority(training)]
+        if in_words:
+            found.append(Prompting(self.target, max_new_tokens=self.max_new_tokens))
+        return found
+
+    def probes(
+        self, read: "Read", training: "Sequence[Example]", asked: "Sequence[Example]"
+    ) -> "list[Answerer]":
+        """Return linear probes; none, and a word on it, where they could not answer everything."""
+        from activation_oracles.baselines.linear_probe import LinearProbe, unknown
+
+        known = self.known(training)
+        if lost := unknown(asked, known):
+            print(
+                f"left out the linear probes: {len(lost)} of {len(asked)} questions have layers or "
+                "a yes-or-no wording that no training example of their task has",
+                file=sys.stderr,
+            )
+            return []
+        print(f"fitting linear probes to {len(known)} training examples", file=sys.stderr)
+        return [LinearProbe(read, "mean").fit(known), LinearProbe(read, "last").fit(known)]
+
+    def known(self, training: "Sequence[Example]") -> "list[Example]":
+        """Return the examples that probes are fitted to: those of tasks with few answers."""
+        return [one for one in training if one.task in self.choices]
+
+    def say(
+        self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False
+    ) -> list[str]:
+        """Let the oracle answer greedily; with `nothing` in the slots, not even the vectors."""
+        shown = [None] * len(examples) if nothing else vectors
+        return self.oracle.answer(examples, shown, max_new_tokens=self.max_new_tokens)
+
+    def choose(
+        self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False
+    ) -> list[str]:
+        """Let the oracle choose between the answers that its task knows, wording by wording."""
+        from activation_oracles.oracle.controls import Nothing
+
+        rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for index, one in enumerate(examples):
+            rows[one.task, one.question].append(index)
+        controls = [Nothing()] if nothing else []
+        said: dict[int, str] = {}
+        for (task, question), indices in rows.items():
+            readings = [
+                reading_of(self.target, examples[index], vectors[index]) for index in indices
+            ]
+            chosen = self.oracle.choose(readings, question, self.choices[task], controls=controls)
+            assert isinstance(chosen, list)
+            for index, answer in zip(indices, chosen, strict=True):
+                said[index] = answer.controls["nothing"].text if nothing else answer.text
+        return [said[index] for index in range(len(examples))]
+
+    def _shown(self, name: str, read: "Read", say: "Say", blind: "Say") -> "list[Answerer]":
+        from activation_oracles.evals.answerers import Donors, RandomDirections, Shown
+
+        return [
+            Shown(name, None, read, say),
+            Shown(name, "nothing", read, blind),
+            Shown(name, "random", RandomDirections(read, self.seed), say),
+            Shown(name, "donor", Donors(read, self.seed), say),
+        ]
+
+
+def reading_of(target: "Target", example: "Example", vectors: "Tensor") -> "Activations":
+    """Return what was read for an example as a reading, without the words of its tokens."""
+    from activation_oracles.types import Activations
+
+    layers = tuple(layer for layer in example.layers for _ in example.positions)
+    positions = example.positions * len(example.layers)
+    words = ("",) * len(example.context)
+    provenance = target.provenance
+    return Activations(vectors, layers, positions, example.context, words, words, provenance)
+
+
+def readings(source: str, split: 'Literal["held_out", "train"]') -> "Sequence[Example]":
+    """Return the examples of a split that show what the target reads, and say how many do not."""
+    from activation_oracles.tasks import store
+    from activation_oracles.types import READING
+
+    found = store.read(source, split)
+    kept = [number for number, one in enumerate(found) if one.shown == READING]
+    if len(kept) < len(found):
+        without = len(found) - len(kept)
+        print(f"left out {without} {split} examples that show no reading", file=sys.stderr)
+    return found.picked(kept)
+
+
+def choices_of(training: "Sequence[Example]") -> dict[str, tuple[str, ...]]:
+    """Return the answers of each task that has between two and `FEW` different ones, sorted."""
+    answers: defaultdict[str, set[str]] = defaultdict(set)
+    for one in training:
+        answers[one.task].add(one.answer)
+    return {task: tuple(sorted(some)) for task, some in answers.items() if 2 <= len(some) <= FEW}
+
+
+def limited(examples: "Sequence[Example]", limit: int, seed: int) -> "list[Example]":
+    """Return at most `limit` examples of each task, drawn by the seed; all where it is 0."""
+    by_task: defaultdict[str, list[Example]] = defaultdict(list)
+    for one in examples:
+        by_task[one.task].append(one)
+    return [
+        one
+        for task, some in sorted(by_task.items())
+        for one in (Random(f"{seed} {task}").sample(some, limit) if 0 < limit < len(some) else some)
+    ]
