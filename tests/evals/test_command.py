@@ -67,6 +67,7 @@ def test_every_task_has_the_oracle_its_controls_and_the_baselines(evaluated):
         assert (task, "most frequent answer", "no activations") in who
         assert (task, "target asked in words", "text, no activations") in who
     assert ("classification/colour", "linear probe, mean", None) in who
+    assert ("classification/colour", "nearest neighbours, mean", None) in who
     assert ("classification/colour", "oracle, forced choice", "donor") in who
     assert ("context", "linear probe, mean", None) not in who
     assert all(row["estimate"]["num_answers"] == 6 for row in table["rows"])
@@ -185,7 +186,7 @@ def test_probes_that_could_not_answer_everything_are_left_out_with_a_word(
     elsewhere = [replace(one, layers=(0, 3)) for one in made(200)]
     store.write(tmp_path, {"train": made(0), "held_out": elsewhere}, manifest)
     Eval(oracle=oracle, data=str(tmp_path), limit=3, in_words=False, out=str(tmp_path)).run()
-    assert "left out the linear probes: 3 of 3" in capsys.readouterr().err
+    assert "left out the probes: 3 of 3" in capsys.readouterr().err
     who = {record.who for record in load(tmp_path / "records.jsonl")}
     assert who == {"oracle", "oracle, forced choice", "most frequent answer"}
 

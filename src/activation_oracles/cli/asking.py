@@ -53,19 +53,24 @@ class Asking:
     def probes(
         self, read: "Read", training: "Sequence[Example]", asked: "Sequence[Example]"
     ) -> "list[Answerer]":
-        """Return linear probes; none, and a word on it, where they could not answer everything."""
-        from activation_oracles.baselines.linear_probe import LinearProbe, unknown
+        """Return probes; none, and a word on it, where they could not answer everything."""
+        from activation_oracles.baselines.probe import Probe, unknown
 
         known = self.known(training)
         if lost := unknown(asked, known):
             print(
-                f"left out the linear probes: {len(lost)} of {len(asked)} questions have layers or "
+                f"left out the probes: {len(lost)} of {len(asked)} questions have layers or "
                 "a yes-or-no wording that no training example of their task has",
                 file=sys.stderr,
             )
             return []
-        print(f"fitting linear probes to {len(known)} training examples", file=sys.stderr)
-        return [LinearProbe(read, "mean").fit(known), LinearProbe(read, "last").fit(known)]
+        print(f"fitting probes to {len(known)} training examples", file=sys.stderr)
+        found = [
+            Probe("linear probe", read, "mean"),
+            Probe("linear probe", read, "last"),
+            Probe("nearest neighbours", read, "mean"),
+        ]
+        return [probe.fit(known) for probe in found]
 
     def known(self, training: "Sequence[Example]") -> "list[Example]":
         """Return the examples that probes are fitted to: those of tasks with few answers."""

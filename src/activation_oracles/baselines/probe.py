@@ -1,8 +1,9 @@
-"""A linear probe: logistic regression on the very activations that the oracle is shown.
+"""Probes: logistic regression, or nearest neighbours, on the very activations the oracle is shown.
 
-One probe for every task and choice of layers, fitted on the training rows and asked on the same
-rows as the oracle. It knows the task's answers beforehand and is trained on nothing else: what it
-reads is there to be read, and an oracle far below it leaves something unread.
+One for every task and choice of layers, fitted on the training rows and asked on the same rows as
+the oracle. A probe knows the task's answers beforehand and is trained on nothing else: what it
+reads is there to be read, and an oracle far below it leaves something unread. Nearest neighbours
+need no training at all: they repeat the label of the text that is most alike.
 """
 
 import warnings
@@ -24,8 +25,11 @@ Pool = Literal["mean", "last"]
 Read = Callable[[Sequence[Example]], Sequence[Float[Tensor, "slot d_model"]]]
 """Returns what the oracle would be shown for each example, as `Target.vectors` does."""
 
+Kind = Literal["linear probe", "nearest neighbours"]
+
 NUM_FOLDS = 4
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_NUM_NEIGHBOURS = (1, 3, 10, 30)
 _YES_NO = frozenset({"yes", "no"})
 
 _Key = tuple[str, tuple[int, ...], str | None]
@@ -41,9 +45,14 @@ def pooled(
 
 
 @dataclass
-class LinearProbe:
-    """Standardised logistic regressions, their regularisation chosen by cross-validation."""
+class Probe:
+    """Classifiers of standardised activations; what they leave open is chosen by cross-validation.
 
+    `linear probe`: logistic regression, of which regularisation. `nearest neighbours`: the most
+    frequent answer of the most similar texts (cosine), of how many.
+    """
+
+    kind: Kind
     read: Read
     """How to get the activations of an example."""
     pool: Pool = "mean"
@@ -56,9 +65,9 @@ class LinearProbe:
     @property
     def name(self) -> str:
         """Who answers: the probe and what it sees."""
-        return f"linear probe, {self.pool}"
+        return f"{self.kind}, {self.pool}"
 
-    def fit(self, examples: Sequence[Example]) -> "LinearProbe":
+    def fit(self, examples: Sequence[Example]) -> "Probe":
         """Fit one probe for each task and choice of layers; return self.
 
         Questions whose answers are yes and no get a probe each, because the same activations mean
@@ -69,7 +78,7 @@ class LinearProbe:
             ConfigError: scikit-learn is not installed.
         """
         if not examples:
-            raise DataError("A linear probe needs training examples.")
+            raise DataError("A probe needs training examples.")
         self._probes = {}
         rows: defaultdict[_Key, list[int]] = defaultdict(list)
         for index, one in enumerate(examples):
@@ -78,7 +87,7 @@ class LinearProbe:
         for key, indices in rows.items():
             chosen = [examples[index] for index in indices]
             self._probes[key] = _fitted(
-                np.stack([features[index] for index in indices]), chosen, self.seed
+                self.kind, np.stack([features[index] for index in indices]), chosen, self.seed
             )
         return self
 
@@ -134,30 +143,43 @@ def _key(example: Example) -> _Key:
     return example.task, example.layers, example.question if yes_no else None
 
 
-def _fitted(features: NDArray[np.float32], examples: Sequence[Example], seed: int) -> Any:
+def _fitted(
+    kind: Kind, features: NDArray[np.float32], examples: Sequence[Example], seed: int
+) -> Any:
     """Return something with `predict`, fitted to tell the examples' answers apart."""
     try:
         from sklearn.dummy import DummyClassifier
         from sklearn.exceptions import FitFailedWarning
         from sklearn.linear_model import LogisticRegression
         from sklearn.model_selection import GridSearchCV, GroupKFold
+        from sklearn.neighbors import KNeighborsClassifier
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
     except ImportError as error:
         raise ConfigError(
-            "Linear probes need scikit-learn: pip install 'activation-oracles[eval]'."
+            "Probes need scikit-learn: pip install 'activation-oracles[eval]'."
         ) from error
     answers = np.array([one.answer for one in examples])
     if len(set(answers)) < 2:
         return DummyClassifier(strategy="most_frequent").fit(features, answers)
     # Folds keep windows of one text together: else a probe is chosen for recognising texts.
     places = {text: place for place, text in enumerate(dict.fromkeys(o.source for o in examples))}
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    linear = kind == "linear probe"
+    classifier = (
+        LogisticRegression(max_iter=2000) if linear else KNeighborsClassifier(1, metric="cosine")
+    )
+    model = make_pipeline(StandardScaler(), classifier)
     if len(places) < NUM_FOLDS:
         return model.fit(features, answers)
     folds = GroupKFold(NUM_FOLDS, shuffle=True, random_state=seed)
-    search = GridSearchCV(model, {"logisticregression__C": _STRENGTHS}, cv=folds, error_score=0.0)
     groups = np.array([places[one.source] for one in examples])
+    fewest = min(len(fitted) for fitted, _ in folds.split(features, answers, groups))
+    choices = (
+        {"logisticregression__C": _STRENGTHS}
+        if linear
+        else {"kneighborsclassifier__n_neighbors": [n for n in _NUM_NEIGHBOURS if n <= fewest]}
+    )
+    search = GridSearchCV(model, choices, cv=folds, error_score=0.0)
     with warnings.catch_warnings():
         # A part without one rare answer's other class cannot be fitted: it counts as all wrong.
         warnings.filterwarnings("ignore", category=FitFailedWarning)

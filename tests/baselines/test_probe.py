@@ -1,11 +1,11 @@
-"""Linear probes: they read what is there, nothing that is not, and never the answer asked for."""
+"""Probes: they read what is there, nothing that is not, and never the answer asked for."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from activation_oracles.baselines.linear_probe import LinearProbe, pooled, unknown
+from activation_oracles.baselines.probe import Probe, pooled, unknown
 from activation_oracles.errors import DataError
 from activation_oracles.types import Example
 
@@ -38,14 +38,36 @@ def rows(numbers, **fields):
 
 @pytest.mark.parametrize("pool", ["mean", "last"])
 def test_a_probe_reads_a_class_that_is_linear_in_what_it_sees(pool):
-    probe = LinearProbe(read, pool).fit(rows(range(120)))
+    probe = Probe("linear probe", read, pool).fit(rows(range(120)))
     unseen = rows(range(200, 260))
     right = [said == one.answer for said, one in zip(probe.answer(unseen), unseen, strict=True)]
     assert sum(right) / len(right) > 0.9
 
 
+def test_neighbours_read_a_class_of_texts_that_are_alike_though_no_line_parts_it():
+    corners = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
+
+    def crossed(examples):
+        noise = torch.Generator().manual_seed(1)
+        return [
+            (corners[one.context[0] % 4] + 0.1 * torch.randn(2, generator=noise)).repeat(2, 1)
+            for one in examples
+        ]
+
+    def asked(numbers):
+        return [made(number, ("even", "odd")[number % 2]) for number in numbers]
+
+    unseen = asked(range(200, 260))
+    right = {}
+    for kind in ("linear probe", "nearest neighbours"):
+        said = Probe(kind, crossed).fit(asked(range(120))).answer(unseen)
+        right[kind] = sum(a == one.answer for a, one in zip(said, unseen, strict=True)) / 60
+    assert right["nearest neighbours"] > 0.95
+    assert right["linear probe"] < 0.75
+
+
 def test_a_probe_never_looks_at_the_answer_it_is_asked_for():
-    probe = LinearProbe(read, "last").fit(rows(range(60)))
+    probe = Probe("linear probe", read, "last").fit(rows(range(60)))
     unseen = rows(range(100, 130))
     lied = [replace(one, answer="Yes") for one in unseen]
     assert probe.answer(lied) == probe.answer(unseen)
@@ -55,7 +77,7 @@ def test_answers_that_are_not_in_the_activations_are_guessed():
     generator = torch.Generator().manual_seed(0)
     coins = torch.randint(2, (240,), generator=generator).tolist()
     examples = [made(number, ("heads", "tails")[coin]) for number, coin in enumerate(coins)]
-    said = LinearProbe(read).fit(examples[:120]).answer(examples[120:])
+    said = Probe("linear probe", read).fit(examples[:120]).answer(examples[120:])
     right = [text == one.answer for text, one in zip(said, examples[120:], strict=True)]
     assert 0.35 < sum(right) / len(right) < 0.65
 
@@ -66,7 +88,7 @@ def test_opposite_yes_or_no_questions_do_not_spoil_each_other():
         for number in range(90)
         for question, positive in (("Is it red?", True), ("Is it not red?", False))
     ]
-    probe = LinearProbe(read, "last").fit(examples[:120])
+    probe = Probe("linear probe", read, "last").fit(examples[:120])
     right = [
         said == one.answer
         for said, one in zip(probe.answer(examples[120:]), examples[120:], strict=True)
@@ -75,12 +97,12 @@ def test_opposite_yes_or_no_questions_do_not_spoil_each_other():
 
 
 def test_each_choice_of_layers_has_a_probe_and_an_unknown_one_is_refused():
-    probe = LinearProbe(read).fit(rows(range(30)) + rows(range(30), layers=(1, 2)))
+    probe = Probe("linear probe", read).fit(rows(range(30)) + rows(range(30), layers=(1, 2)))
     assert len(probe.answer(rows(range(40, 43)) + rows(range(40, 43), layers=(1, 2)))) == 6
     with pytest.raises(DataError, match="layers"):
         probe.answer(rows([50], layers=(0,)))
     with pytest.raises(DataError):
-        LinearProbe(read).fit([])
+        Probe("linear probe", read).fit([])
 
 
 def test_what_no_probe_could_answer_is_known_before_any_is_fitted():
@@ -92,7 +114,7 @@ def test_what_no_probe_could_answer_is_known_before_any_is_fitted():
 
 
 def test_one_answer_only_is_always_said():
-    probe = LinearProbe(read).fit([made(number, "red") for number in range(8)])
+    probe = Probe("linear probe", read).fit([made(number, "red") for number in range(8)])
     assert probe.answer([made(9, "blue")]) == ["red"]
 
 
