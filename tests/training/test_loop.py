@@ -125,6 +125,21 @@ def test_an_oracle_that_learned_depths_in_percent_is_asked_in_percent(config, mo
     assert "Layer: 75%\n ? \n" in asked[-1]
 
 
+def test_where_how_and_how_strongly_vectors_are_written_is_learned_and_stands_in_the_card(config):
+    plain = changed(config, max_steps=2)
+    settings = {"injection_block": 0, "strength": 2.0, "injection_mode": "replace"}
+    cards, losses = [], []
+    for number, changes in enumerate([{}, *({name: settings[name]} for name in settings)]):
+        output = f"{config.output}-{number}"
+        folder = train(changed(plain, output=output, **changes), progress=quiet)
+        cards.append(json.loads((folder / "ao_config.json").read_text()))
+        losses.append(json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])["loss"])
+    assert len(set(losses)) == 4
+    names = ("hook_onto_layer", "steering_coefficient", "injection_mode")
+    assert [cards[0][name] for name in names] == [1, 1.0, "add"]
+    assert [cards[n][names[n - 1]] for n in (1, 2, 3)] == list(settings.values())
+
+
 def test_learning_lowers_the_loss(config):
     longer = changed(config, epochs=10, lora=Lora(rank=8, alpha=16, dropout=0.0))
     folder = train(longer, progress=quiet)

@@ -64,6 +64,9 @@ class TrainConfig(Settings):
     """Block of the oracle after which vectors are written in."""
     strength: float = Field(default=1.0, gt=0)
     """How strongly, in norms of what they are added to."""
+    injection_mode: Literal["add", "replace"] = "add"
+    """Add vectors to the stream, or put them in its place. Replacing was published first and given
+    up: norms grew in training."""
 
     learning_rate: float = Field(default=1e-5, gt=0)
     """Peak rate. 1e-5 suits billions of parameters; models under ten million want about 1e-3."""

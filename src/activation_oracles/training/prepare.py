@@ -183,6 +183,7 @@ def _card(config: TrainConfig, model: LanguageModel, known: Survey) -> Card:
         prefix=RELATIVE_PREFIX if config.header == "percent" else PUBLISHED_PREFIX,
         block=config.injection_block,
         strength=config.strength,
+        mode=config.injection_mode,
     )
     shown = {"layers": known.layers, "drawn_set_sizes": known.drawn_set_sizes}
     return bare.model_copy(update={**shown, "percents": ()})
