@@ -85,6 +85,8 @@ class Provenance:
     """The attention implementation: other kernels give slightly other activations."""
     tokenizer: str
     """Hash of the vocabulary and the chat template."""
+    quantization: str | None = None
+    """How the weights are quantised, as `8bit`; None where they are whole."""
     history: tuple[str, ...] = ()
     """What was done to the vectors since they were read, oldest first."""
 

@@ -255,6 +255,22 @@ def test_data_of_a_deeper_model_are_refused(config, tmp_path, make_examples, dat
         train(changed(config, data=(str(other),)), progress=quiet)
 
 
+def test_quantised_weights_are_asked_for_and_named_and_the_adapter_stays_in_fp32(
+    config, monkeypatch
+):
+    def quantised(name, **how):
+        model = load(name, dtype="bfloat16", device="cpu")
+        model.network.config.quantization_config = {f"load_in_{how['quantize']}": True}
+        return model
+
+    monkeypatch.setattr("activation_oracles.training.prepare.load", quantised)
+    run = prepare(changed(config, quantize="8bit"))
+    assert run.oracle.card.quantization == run.identity["quantize"] == "8bit"
+    assert {one.dtype for one in run.parameters.values()} == {torch.float32}
+    with pytest.raises(ConfigError, match="quantize is 4bit, but the model"):
+        prepare(changed(config, quantize="4bit"), load(config.model, device="cpu"))
+
+
 def test_too_few_examples_and_uneven_parts_are_refused(config):
     with pytest.raises(DataError, match="do not fill one batch"):
         train(changed(config, batch_size=64), progress=quiet)

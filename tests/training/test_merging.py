@@ -42,6 +42,16 @@ def test_merging_changes_neither_loss_nor_gradients(learner):
         assert torch.allclose(plain[name], merged[name], atol=1e-6), name
 
 
+def test_a_quantised_layer_is_never_merged(learner):
+    model, adapter = learner
+    packed = model.network.model.layers[1].self_attn.q_proj
+    # As bitsandbytes has them: a linear layer by its class, whose weight is no matrix of its shape.
+    packed.base_layer.__class__ = type("Linear4bit", (torch.nn.Linear,), {})
+    with merging(model.network, adapter):
+        assert "forward" not in vars(packed)
+        assert "forward" in vars(model.network.model.layers[2].self_attn.q_proj)
+
+
 def test_the_target_reads_the_same_bits_while_merging(learner):
     model, adapter = learner
     ids = torch.arange(20)[None]

@@ -47,6 +47,8 @@ class Eval:
     """Length at which an answer is cut."""
     seed: int = 0
     """Decides which examples, random directions and donors."""
+    quantize: Literal["8bit", "4bit"] | None = None
+    """Load the weights in 8 or 4 bits, through bitsandbytes."""
     attention: str | None = None
     """transformers' attention implementation; by default the architecture's own."""
     device: str | None = None
@@ -99,7 +101,11 @@ class Eval:
                 "to fit probes to. Name another split, or a folder in `training`."
             )
         oracle = Oracle.from_pretrained(
-            self.oracle, model=self.target, attention=self.attention, device=self.device
+            self.oracle,
+            model=self.target,
+            attention=self.attention,
+            device=self.device,
+            quantize=self.quantize,
         )
         asking = Asking(
             oracle, Target(oracle.model), choices_of(training), self.max_new_tokens, self.seed
@@ -135,6 +141,7 @@ class Eval:
             "adapter": oracle.model.adapters.identity(oracle.adapter),
             "target": oracle.model.name,
             "fingerprint": oracle.model.fingerprint,
+            "quantization": oracle.model.quantization,
             "data": self.data,
             "split": self.split,
             "training": self.training or self.data,

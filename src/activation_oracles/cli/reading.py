@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from activation_oracles.errors import DataError
 
@@ -52,6 +52,8 @@ class Reading:
     best, or what it was trained on."""
     dtype: str = "auto"
     """As float32 or bfloat16; auto keeps the checkpoint's."""
+    quantize: Literal["8bit", "4bit"] | None = None
+    """Load the weights in 8 or 4 bits, through bitsandbytes."""
     attention: str | None = None
     """transformers' attention implementation; by default the architecture's own."""
     device: str | None = None
@@ -78,6 +80,7 @@ class Reading:
             dtype=self.dtype,
             device=self.device,
             attention=self.attention,
+            quantize=self.quantize,
         )
         oracle = Oracle.from_pretrained(self.oracle, model=target.model)
         usual = oracle.card.usual_layers

@@ -29,6 +29,11 @@ from transformers.generation.streamers import BaseStreamer
 from activation_oracles.errors import ConfigError, ModelError
 from activation_oracles.models.adapters import Adapters
 from activation_oracles.models.blocks import DecoderBlocks, decoder_blocks
+from activation_oracles.models.quantize import (
+    check_quantization,
+    quantization,
+    quantization_of,
+)
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 SAMPLED_WEIGHTS = 1024
@@ -72,6 +77,11 @@ class LanguageModel:
     def device(self) -> torch.device:
         """Where the network's inputs go."""
         return self.network.device
+
+    @property
+    def quantization(self) -> str | None:
+        """How the weights are quantised, as `8bit`; None where they are whole."""
+        return quantization_of(self.network)
 
     @property
     def pad_id(self) -> int:
@@ -157,6 +167,8 @@ class How(TypedDict, total=False):
     """As `cpu` or `cuda:0`; by default the first GPU, where there is one."""
     attention: str | None
     """transformers' attention implementation; by default the architecture's own, mostly `sdpa`."""
+    quantize: str | None
+    """`8bit` or `4bit` weights, through bitsandbytes; by default as the checkpoint has them."""
     revision: str | None
     """A commit or tag on the hub."""
     trust_remote_code: bool
@@ -174,7 +186,7 @@ def load(name: str, **how: Unpack[How]) -> LanguageModel:
 
     Raises:
         ModelError: there is no such model, weights are missing, or it has no residual stream.
-        ConfigError: an unknown dtype or device.
+        ConfigError: an unknown dtype or device, or weights that cannot be quantised here.
     """
     dtype = how.get("dtype", "auto")
     if dtype not in DTYPES:
@@ -184,14 +196,15 @@ def load(name: str, **how: Unpack[How]) -> LanguageModel:
         "revision": how.get("revision"),
         "trust_remote_code": how.get("trust_remote_code", False),
     }
+    weights: dict[str, Any] = {"dtype": dtype, **_placed(how.get("quantize"), place)}
     _check_folder(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **hub)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
-            dtype=dtype,
             attn_implementation=how.get("attention"),
             output_loading_info=True,
+            **weights,
             **hub,
         )
     except (OSError, ValueError, ImportError, HfHubHTTPError, HFValidationError) as error:
@@ -200,7 +213,9 @@ def load(name: str, **how: Unpack[How]) -> LanguageModel:
         ) from error
     network, report = loaded
     _check_complete(name, report)
-    network.to(place).eval()
+    if quantization_of(network) is None:
+        network.to(place)
+    network.eval()
     return LanguageModel(
         network, tokenizer, name, decoder_blocks(network, blocks=how.get("blocks"))
     )
@@ -216,6 +231,14 @@ def _device(device: str | None) -> torch.device:
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"Device {device!r} was asked for, but torch sees no CUDA GPU here.")
     return place
+
+
+def _placed(quantize: str | None, place: torch.device) -> dict[str, Any]:
+    """Return what puts quantised weights where they belong: they are made there, not moved."""
+    if quantize is None:
+        return {}
+    check_quantization(quantize, place)
+    return {"quantization_config": quantization(quantize), "device_map": {"": place}}
 
 
 def _check_folder(name: str) -> None:

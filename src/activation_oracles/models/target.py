@@ -56,6 +56,7 @@ class Target:
             dtype=str(model.network.dtype).removeprefix("torch."),
             attention=str(model.network.config._attn_implementation),  # pyright: ignore[reportPrivateUsage]
             tokenizer=model.tokenizer_hash,
+            quantization=model.quantization,
         )
 
     def text(self, source: str | Chat, *, add_generation_prompt: bool | None = None) -> Text:

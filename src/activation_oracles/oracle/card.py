@@ -81,6 +81,8 @@ class Card(BaseModel):
     """Width of its residual stream."""
     fingerprint: str | None = None
     """Hash of its weights, as in the provenance of activations."""
+    quantization: str | None = None
+    """How its weights were quantised in training, as `8bit`; None where they were whole."""
     tokenizer_hash: str | None = None
     """Hash of its vocabulary and chat template."""
     training: dict[str, Any] = Field(default_factory=dict)
@@ -148,6 +150,7 @@ class Card(BaseModel):
             num_layers=model.num_layers,
             width=model.width,
             fingerprint=model.fingerprint,
+            quantization=model.quantization,
             tokenizer_hash=model.tokenizer_hash,
             **fields,
         )
@@ -190,13 +193,17 @@ class Card(BaseModel):
     def check(self, model: LanguageModel) -> None:
         """Refuse a base model that is not the one the oracle was trained on.
 
+        Weights that are quantised otherwise have another hash in any case: they are not compared,
+        and every answer warns of it.
+
         Raises:
             MismatchError: depth, width, weights or tokenizer differ, or a layer does not exist.
         """
+        is_alike = self.quantization == model.quantization
         own = {
             "num_layers": (self.num_layers, model.num_layers),
             "d_model": (self.width, model.width),
-            "base_fingerprint": (self.fingerprint, model.fingerprint),
+            "base_fingerprint": (self.fingerprint if is_alike else None, model.fingerprint),
             "tokenizer_hash": (self.tokenizer_hash, model.tokenizer_hash),
         }
         for field, (said, found) in own.items():

@@ -28,8 +28,13 @@ def caveats(card: Card, note: str, answer: str, reading: Activations) -> tuple[s
             f"layers {layers} were not trained on together (trained: {_some(card.layers)})"
         )
     found += _of_depth(card, layers)
-    read_from = reading.provenance.fingerprint
-    if card.fingerprint is not None and read_from not in (card.fingerprint, "unknown"):
+    read_from, how = reading.provenance.fingerprint, reading.provenance.quantization
+    if how != card.quantization and read_from != "unknown":
+        found.append(
+            f"the vectors were read from {how or 'whole'} weights, the oracle was trained on "
+            f"{card.quantization or 'whole'} ones"
+        )
+    elif card.fingerprint is not None and read_from not in (card.fingerprint, "unknown"):
         found.append(
             f"the vectors come from {reading.provenance.model}, whose weights are not those the "
             "oracle was trained on"

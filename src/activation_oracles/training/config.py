@@ -96,6 +96,9 @@ class TrainConfig(Settings):
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the base model; the adapter stays in fp32. Half-precision fp16 gradients underflow."""
+    quantize: Literal["8bit", "4bit"] | None = None
+    """Base weights in 8 or 4 bits, through bitsandbytes, on each device whole; the adapter stays in
+    fp32."""
     device: str | None = None
     """As `cpu` or `cuda:0`; a GPU where there is one, by default."""
     attention: str | None = None

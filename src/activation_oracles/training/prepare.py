@@ -12,7 +12,7 @@ from peft import LoraConfig
 from torch import nn
 
 from activation_oracles.errors import ConfigError, DataError, MismatchError
-from activation_oracles.models.load import LanguageModel, load, read_shape
+from activation_oracles.models.load import How, LanguageModel, load, read_shape
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
@@ -102,10 +102,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
         )
     held_out = choose(_read(config, "held_out"), config.evaluate_examples, config.seed)
     if model is None:
-        device = config.device
-        if device is None and processes.num_processes > 1:
-            device = str(processes.device)
-        model = load(config.model, dtype=config.dtype, device=device, attention=config.attention)
+        model = _load(config)
     known, of_held_out = (survey(some, model.tokenizer) for some in (examples, held_out))
     for some in (known, of_held_out):
         _check_data(config, model, some)
@@ -130,6 +127,19 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
             **slots.identity,
         },
     )
+
+
+def _load(config: TrainConfig) -> LanguageModel:
+    processes = PartialState()
+    how: How = {
+        "dtype": config.dtype,
+        "attention": config.attention,
+        "quantize": config.quantize,
+    }
+    device = config.device
+    if device is None and processes.num_processes > 1:
+        device = str(processes.device)
+    return load(config.model, device=device, **how)
 
 
 def _check_output(config: TrainConfig) -> None:
@@ -158,6 +168,11 @@ def _check_data(config: TrainConfig, model: LanguageModel, known: Survey) -> Non
         raise ConfigError(
             f"{model.name!r} is in fp16, where gradients underflow. Set dtype to bfloat16 or "
             "float32."
+        )
+    if config.quantize not in (None, model.quantization):
+        raise ConfigError(
+            f"quantize is {config.quantize}, but the model that was handed over is quantised as "
+            f"{model.quantization}. Load it with `quantize`, or leave the setting out."
         )
     for source in config.sources:
         if Path(source).is_dir():
