@@ -181,7 +181,7 @@ def test_probes_that_could_not_answer_everything_are_left_out_with_a_word(
 ):
     from activation_oracles.tasks import store
 
-    oracle, data = folders
+    oracle, _ = folders
     manifest = store.Manifest(seed=0, command="a test", tokenizer="tiny")
     elsewhere = [replace(one, layers=(0, 3)) for one in made(200)]
     store.write(tmp_path, {"train": made(0), "held_out": elsewhere}, manifest)

@@ -173,3 +173,11 @@ def test_an_advantage_that_the_other_half_does_not_show_is_not_hidden():
     found = compare_depths(lost)
     assert found.recommended == (2,)
     assert any("not shown" in line for line in conclusions(found))
+
+
+def test_a_layer_of_uncertain_advantage_does_not_hide_one_that_is_certain():
+    row = compare_depths(records({(2,): 0.9})).rows[2]
+    doubtful = replace(row, layers=(0,), advantage=replace(row.advantage, score=0.99, low=-0.1))
+    assert depth._best([doubtful, row]) == row
+    assert depth._best([doubtful]) == doubtful
+    assert depth._recommended([doubtful], doubtful) == ()

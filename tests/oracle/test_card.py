@@ -111,7 +111,7 @@ def test_the_usual_layers_are_the_recommended_ones_and_else_the_middle_of_the_tr
     card.save(tmp_path)
     assert Card.load(str(tmp_path)) == card
     depth["recommended"] = [36]
-    with pytest.raises(ConfigError, match="layer 36 .* lies outside"):
+    with pytest.raises(ConfigError, match=r"layer 36 .* lies outside"):
         Card.load(write(tmp_path, V1 | {"depth": depth, "num_layers": 36}))
 
 

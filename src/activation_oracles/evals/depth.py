@@ -63,6 +63,11 @@ class Depths:
     confirmed: LayerScore | None
     """The recommended layers on the other half, which had no part in the choice."""
 
+    @property
+    def best(self) -> LayerScore:
+        """The best advantage of those that are above 0 by their interval, if any is."""
+        return _best(self.rows)
+
 
 def layer_sets(
     wanted: Sequence[str], num_layers: int, trained: Sequence[Layers] = ()
@@ -168,7 +173,7 @@ def compare_depths(
         return replace(row, is_trained=layers in trained)
 
     rows = [scored(layers, chosen_on) for layers in by_depth]
-    best = max(rows, key=lambda row: row.advantage.score)
+    best = _best(rows)
     above = _advantages(by_depth[best.layers], best.control, chosen_on)
     for place, row in enumerate(rows):
         below = _advantages(by_depth[row.layers], row.control, chosen_on)
@@ -255,6 +260,11 @@ def _is_below(below: dict[Example, float], above: dict[Example, float], unit: Un
     # From [-1, 1] to the [0, 1] in which scores lie: a difference keeps its sign.
     ours, theirs = ([(held[one] + 1) / 2 for one in rows] for held in (above, below))
     return paired_difference(ours, theirs, [unit(one) for one in rows]).low > 0
+
+
+def _best(rows: Sequence[LayerScore]) -> LayerScore:
+    able = [row for row in rows if row.advantage.low > 0]
+    return max(able or rows, key=lambda row: row.advantage.score)
 
 
 def _recommended(rows: Sequence[LayerScore], best: LayerScore) -> Layers:

@@ -31,7 +31,7 @@ def conclusions(depths: Depths) -> list[str]:
             "No layer is recommended: at none is the oracle shown to beat its controls on these "
             f"{units} texts."
         ]
-    best = max(depths.rows, key=lambda row: row.advantage.score)
+    best = depths.best
     where, others = named_layers(depths.recommended), confirmed.score.num_units
     found = [
         f"Layer {where} is recommended, chosen on the {units} texts of this table. On {others} "
@@ -45,8 +45,8 @@ def conclusions(depths: Depths) -> list[str]:
         )
     if best.layers != depths.recommended:
         found.append(
-            f"The best figure of the table is that of layer {named_layers(best.layers)}; {where} "
-            "is not told apart from it, and was trained on."
+            f"The best advantage here is that of layer {named_layers(best.layers)}; {where} is not "
+            "told apart from it, and was trained on."
         )
     elif not confirmed.is_trained:
         found.append("It was not trained on; no layer of this table that was does as well.")
