@@ -11,7 +11,7 @@ from activation_oracles.world.build import pretrain_base
 from activation_oracles.world.language.scene import Message
 from activation_oracles.world.load import BASE, DATA
 from activation_oracles.world.pretrain import Phase, PretrainConfig, encode_counted, pretrain
-from activation_oracles.world.together import together
+from activation_oracles.world.workers import together
 
 CONFIG = PretrainConfig(
     phases=(

@@ -41,8 +41,8 @@ from activation_oracles.world.questions import questions
 from activation_oracles.world.records import edit_record, halve, read_record, write_record
 from activation_oracles.world.scores import scores
 from activation_oracles.world.secrets import Secret, secrets
-from activation_oracles.world.together import Heard, share, together
 from activation_oracles.world.tokenizer import train_tokenizer
+from activation_oracles.world.workers import Heard, share, together
 
 COMMAND = "ao world build"
 Draw = Callable[[Iterator[Any], str, int], Iterable[Any]]

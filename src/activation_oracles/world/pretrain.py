@@ -28,8 +28,8 @@ from activation_oracles.world.language.documents import (
     documents,
 )
 from activation_oracles.world.muon import Muon
-from activation_oracles.world.together import share
 from activation_oracles.world.tokenizer import END, START, STOP, render
+from activation_oracles.world.workers import share
 
 _FEWEST_ROWS = 4
 _MIXTURES = {"DRILLS": DRILLS, "COPYING": COPYING, "MIXTURE": MIXTURE}

@@ -9,7 +9,7 @@ import psutil
 
 SCRIPT = """
 import os, signal, time
-from activation_oracles.world.together import Heard, together
+from activation_oracles.world.workers import Heard, together
 
 def work():
     yield Heard(os.getpid())
