@@ -91,8 +91,8 @@ def build_examples(folder: Path) -> int:
     from activation_oracles.tasks.build import build
     from activation_oracles.tasks.config import DataConfig
 
-    config = DataConfig(
-        tasks=(
+    settings: dict[str, Any] = {
+        "tasks": (
             {"kind": "context_prediction", "files": ("texts.jsonl",)},
             {
                 "kind": "classification",
@@ -103,8 +103,8 @@ def build_examples(folder: Path) -> int:
             },
             {"kind": "system_prompt", "files": ("chats.jsonl",)},
         )
-    )
-    made = build(config, folder / "data", tokenizer(), 36, root=folder)
+    }
+    made = build(DataConfig(**settings), folder / "data", tokenizer(), 36, root=folder)
     return sum(split["examples"] for split in store.read_manifest(made)["splits"].values())
 
 

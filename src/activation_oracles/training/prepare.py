@@ -135,11 +135,11 @@ def _load(config: TrainConfig) -> LanguageModel:
         "dtype": config.dtype,
         "attention": config.attention,
         "quantize": config.quantize,
+        "device": config.device,
     }
-    device = config.device
-    if device is None and processes.num_processes > 1:
-        device = str(processes.device)
-    return load(config.model, device=device, **how)
+    if config.device is None and processes.num_processes > 1:
+        how["device"] = str(processes.device)
+    return load(config.model, **how)
 
 
 def _check_output(config: TrainConfig) -> None:
