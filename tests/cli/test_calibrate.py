@@ -59,15 +59,15 @@ def test_a_saved_curve_is_in_the_card_once_and_is_applied_when_the_oracle_is_ask
     for curve in ("temperature", "platt"):
         assert calibrate("--save", "--curve", curve, oracle=folder)[0] == 0
     card = Card.load(str(folder))
-    assert [(one.method, one.curve) for one in card.calibration] == [("choice", "platt")]
-    assert card.calibration[0].data
+    assert [(one.method, one.curve) for one in card.confidence_curves] == [("choice", "platt")]
+    assert card.confidence_curves[0].data
     ask = ["ask", "--oracle", str(folder), "--target", str(tiny_model), "--text", "green apples"]
     ask += ["--question", QUESTION, "--choices", "red", "blue", "--how-sure", "choice"]
     assert main(ask) == 0
     assert "platt curve fitted on" in capsys.readouterr().out
     # Fitting again starts from what the oracle states, not from what the card makes of it.
     again = json.loads(calibrate("--json", oracle=folder)[1])
-    assert again["curve"]["slope"] == pytest.approx(card.calibration[0].slope)
+    assert again["curve"]["slope"] == pytest.approx(card.confidence_curves[0].slope)
 
 
 def test_wordings_come_from_a_file_and_questions_without_any_are_left_out(calibrate, tmp_path):

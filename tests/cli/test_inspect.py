@@ -41,12 +41,14 @@ def test_calibration_and_scores_are_told_where_there_are_any(inspect, oracle_fol
     folder = shutil.copytree(oracle_folder, tmp_path / "other")
     assert "calibration          none" in inspect(folder)[1]
     card = json.loads((folder / "ao_config.json").read_text())
-    card["calibration"] = {"temperature": 1.7}
+    card["confidence_curves"] = [
+        {"method": "choice", "curve": "platt", "num_answers": 40, "threshold": 0.5}
+    ]
     score = {"num_examples": 8, "loss": 0.5, "accuracy": 0.5, "num_answers": 8}
     card["scores"] = {"held_out": {"sst2": score}}
     (folder / "ao_config.json").write_text(json.dumps(card))
     output = inspect(folder)[1]
-    assert '"temperature": 1.7' in output
+    assert "choice: platt curve, fitted on 40 answers, abstains below 0.50" in output
     assert "sst2: 0.50 (0.22 to 0.78)" in output
 
 

@@ -14,7 +14,7 @@ QUESTION, OTHERS = "What is it?", ("Which thing is it?", "Name it.")
 
 def calibrated(oracle, **fields):
     curve = Calibrator(curve="platt", num_answers=40, **fields)
-    card = oracle.card.model_copy(update={"calibration": (curve,)})
+    card = oracle.card.model_copy(update={"confidence_curves": (curve,)})
     return Oracle(oracle.model, oracle.adapter, card)
 
 
@@ -78,7 +78,7 @@ def test_a_curve_in_the_card_calibrates_what_is_stated(oracle, reading):
     stated = oracle.ask(reading, QUESTION, how_sure=how_sure).confidence
     curved = calibrated(oracle, method="wordings", slope=0.5, offset=-1.0)
     answer = curved.ask(reading, QUESTION, how_sure=how_sure)
-    assert answer.confidence == curved.card.calibration[0].apply(stated)
+    assert answer.confidence == curved.card.confidence_curves[0].apply(stated)
     assert answer.confidence_by == "wordings, platt curve fitted on 40 answers"
     # A curve holds for its own method alone.
     assert curved.ask(reading, QUESTION, how_sure=HowSure("likelihood")).confidence_by.endswith(
@@ -99,10 +99,10 @@ def test_below_its_threshold_the_oracle_abstains_and_keeps_its_guess(
     assert 0 < answer.confidence < 1
 
 
-def test_calibration_survives_the_card(oracle, tmp_path):
+def test_curves_survive_the_card(oracle, tmp_path):
     curved = calibrated(oracle, method="choice", slope=0.25, threshold=0.5, data="abc")
     curved.card.save(tmp_path)
-    assert type(oracle.card).load(str(tmp_path)).calibration == curved.card.calibration
+    assert type(oracle.card).load(str(tmp_path)).confidence_curves == curved.card.confidence_curves
 
 
 def test_ways_of_being_sure_that_do_not_fit_the_way_of_asking_are_refused(oracle, reading):

@@ -85,8 +85,8 @@ class Calibrate:
         chosen = {"threshold": found.threshold, "precision": self.precision, "data": hashed(rows)}
         curve = found.curve.model_copy(update=chosen)
         if self.save:
-            kept = [one for one in oracle.card.calibration if one.method != self.method]
-            changed = oracle.card.model_copy(update={"calibration": (*kept, curve)})
+            kept = [one for one in oracle.card.confidence_curves if one.method != self.method]
+            changed = oracle.card.model_copy(update={"confidence_curves": (*kept, curve)})
             changed.save(self.oracle)
         held = {**asdict(found), "curve": curve.model_dump(mode="json")}
         print(json.dumps(held, indent=1) if self.json else "\n".join(told(found, self.precision)))
@@ -161,7 +161,7 @@ class Confiding:
 
         others = () if self.method == "likelihood" else self._others(first)
         how_sure = HowSure(self.method, others)
-        bare = self.oracle.card.model_copy(update={"calibration": ()})
+        bare = self.oracle.card.model_copy(update={"confidence_curves": ()})
         oracle = type(self.oracle)(self.oracle.model, self.oracle.adapter, bare)
         if self.method == "choice":
             found = oracle.choose(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 if TYPE_CHECKING:
+    from activation_oracles.oracle.calibrator import Calibrator
     from activation_oracles.oracle.inspection import Inspection
 
 
@@ -90,13 +91,13 @@ def _making(found: "Inspection") -> dict[str, list[str]]:
 
     scores = found.card.scores if found.card else {}
     depth = found.card.depth if found.card else None
-    calibration = (found.card.model_extra or {}).get("calibration") if found.card else None
+    curves = found.card.confidence_curves if found.card else ()
     tables = [*held_out(scores), *evaluated(scores)]
     return {
         "trained on": [
             f"{task}: {count:,} examples" if count else task for task, count in found.tasks.items()
         ],
-        "calibration": [json.dumps(calibration)] if calibration else ["none"],
+        "calibration": [_curve(one) for one in curves] or ["none"],
         "made with": [f"activation-oracles {found.package_version}"]
         if found.package_version
         else [],
@@ -108,3 +109,8 @@ def _making(found: "Inspection") -> dict[str, list[str]]:
 
 def _depth(layer: int, percent: float | None) -> str:
     return f"{layer}" if percent is None else f"{layer} ({percent:.0f} %)"
+
+
+def _curve(one: "Calibrator") -> str:
+    kept = "never abstains" if one.threshold is None else f"abstains below {one.threshold:.2f}"
+    return f"{one.method}: {one.curve} curve, fitted on {one.num_answers} answers, {kept}"

@@ -89,12 +89,12 @@ class Card(BaseModel):
     """How it was trained: resolved configuration, data manifest, seed, versions."""
     scores: dict[str, Any] = Field(default_factory=dict)
     """What it scored when it was made, each with n and interval."""
-    calibration: tuple[Calibrator, ...] = ()
+    confidence_curves: tuple[Calibrator, ...] = ()
     """Curves from stated to calibrated confidence, at most one a method."""
     depth: Depth | None = None
     """What it scores by depth, and where it is best read; None where that was not measured."""
 
-    @field_validator("calibration")
+    @field_validator("confidence_curves")
     @classmethod
     def _one_a_method(cls, curves: tuple[Calibrator, ...]) -> tuple[Calibrator, ...]:
         methods = [one.method for one in curves]
@@ -157,7 +157,7 @@ class Card(BaseModel):
 
     def calibrator(self, method: Method) -> Calibrator | None:
         """Return the curve that was fitted for a method of finding confidence."""
-        return next((one for one in self.calibration if one.method == method), None)
+        return next((one for one in self.confidence_curves if one.method == method), None)
 
     @property
     def trained_layers(self) -> tuple[int, ...]:
