@@ -3,8 +3,8 @@
 import pytest
 
 from activation_oracles.errors import DataError
-from activation_oracles.tasks.config import CorpusConfig
 from activation_oracles.tasks.corpora import Ledger, draw_documents, problem, read_corpus
+from activation_oracles.tasks.task_config import CorpusConfig
 from tasks.reference_files import lay_parquet
 
 

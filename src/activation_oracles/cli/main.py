@@ -49,6 +49,9 @@ COMMANDS: dict[str, Command] = {
     "data build": Command(
         "activation_oracles.cli.data", "BuildData", "make training questions from texts and tables"
     ),
+    "data continue": Command(
+        "activation_oracles.cli.continuing", "ContinueData", "let a model go on with texts"
+    ),
     "eval": Command("activation_oracles.cli.eval", "Eval", "score an oracle beside its controls"),
     "calibrate": Command(
         "activation_oracles.cli.calibrate",
@@ -70,7 +73,7 @@ COMMANDS: dict[str, Command] = {
 USAGE = (
     "usage: ao COMMAND [SETTINGS]\n\n"
     "Ask a language model's activations what they hold.\n\ncommands:\n"
-    + "\n".join(f"  {name:<12} {command.summary}" for name, command in COMMANDS.items())
+    + "\n".join(f"  {name:<13} {command.summary}" for name, command in COMMANDS.items())
     + "\n\n`ao COMMAND --help` tells a command's settings."
 )
 

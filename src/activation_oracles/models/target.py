@@ -10,6 +10,7 @@ from torch import Tensor
 
 from activation_oracles.errors import DataError
 from activation_oracles.models.chat import Chat, Text, encode_chat, encode_text
+from activation_oracles.models.continuing import continuations
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.models.positions import Selector, resolve
 from activation_oracles.models.read import read
@@ -163,15 +164,9 @@ class Target:
         """As `generate`, for many texts in one batch."""
         model = self.model
         ids = [self.text(source, add_generation_prompt=True).token_ids for source in sources]
-        width = max(map(len, ids))
-        padded = torch.full((len(ids), width), model.pad_id)
-        mask = torch.zeros_like(padded)
-        for row, tokens in enumerate(ids):
-            padded[row, width - len(tokens) :] = torch.tensor(tokens)
-            mask[row, width - len(tokens) :] = 1
-        with model.using(self.adapter), model.seeded(seed):
-            new = model.generate(padded, mask, model.decoding(max_new_tokens, temperature))
-        return model.tokenizer.batch_decode(new, skip_special_tokens=True)
+        settings = model.decoding(max_new_tokens, temperature)
+        new = continuations(model, self.adapter, ids, settings, seed)
+        return model.tokenizer.batch_decode([list(one) for one in new], skip_special_tokens=True)
 
     def _gather(self, places: Sequence[_Place]) -> list[Float[Tensor, "_ d_model"]]:
         """Run every distinct context once, by depth and length; cut out what each place wants."""

@@ -10,17 +10,18 @@ from activation_oracles.tasks import groups, store
 from activation_oracles.tasks.config import (
     AnyTask,
     ClassificationConfig,
-    ContextConfig,
-    CorpusConfig,
     DataConfig,
     GroupConfig,
     SaeFeaturesConfig,
     SystemPromptConfig,
 )
+from activation_oracles.tasks.continuing import manifest_of
 from activation_oracles.tasks.corpora import Ledger, problem
 from activation_oracles.tasks.features import SaeFeatures
+from activation_oracles.tasks.later_config import OnPolicyConfig
 from activation_oracles.tasks.making import Making
 from activation_oracles.tasks.task import mix
+from activation_oracles.tasks.task_config import CorpusConfig, TextSources
 from activation_oracles.types import Example
 
 
@@ -144,10 +145,12 @@ def _files_of(one: AnyTask, root: Path) -> list[str]:
         more = [one.qa]
     if isinstance(one, ClassificationConfig) and one.questions_file:
         more = [one.questions_file.partition("#")[0]]
+    if isinstance(one, OnPolicyConfig):
+        more = [str(manifest_of(Path(name))) for name in one.files]
     return [*one.files, *(name for name in more if name)]
 
 
 def _corpora_of(one: AnyTask) -> tuple[CorpusConfig, ...]:
     if isinstance(one, GroupConfig):
         return groups.corpora(one)
-    return one.corpora if isinstance(one, ContextConfig) else ()
+    return one.corpora if isinstance(one, TextSources) else ()

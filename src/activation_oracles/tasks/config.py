@@ -8,9 +8,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from activation_oracles.tasks.layer_draws import DrawnLayers
+from activation_oracles.tasks.later_config import (
+    OnPolicyConfig,
+)
 from activation_oracles.tasks.settings import Settings
+from activation_oracles.tasks.task_config import Names, TaskConfig, TextSources
 
-Names = tuple[str, ...]
 Compat = Literal["none", "paper"]
 TrainedGroup = Literal[
     "geometry_of_truth",
@@ -51,66 +54,16 @@ AboutFeature = Literal["explanation", "yes_no", "activating"]
 """What is asked about an SAE feature."""
 
 
-class TaskConfig(Settings):
-    """What every task has."""
-
-    weight: float | None = Field(default=None, gt=0)
-    """Share in the mixture. Give it for all tasks or for none; without, all examples are taken."""
-    layers: Literal["each", "one", "together"] = "each"
-    """An example for each layer, for one drawn layer, or one example with all layers."""
-    max_tokens: int = Field(default=512, ge=8)
-    """Longest text that is read. Texts of context prediction are cut to it, others left out."""
-    held_out: float | None = Field(default=None, ge=0, lt=1)
-    """Share of this task's texts that is held out; by default the data set's."""
-    expects: int | None = Field(default=None, ge=0)
-    """About how many examples it makes; said where one of its sources is missing."""
-    origin: str = ""
-    """Where its files can be got; said where one is missing."""
-
-
-class CorpusConfig(Settings):
-    """A data set on the hub, or a local copy of it."""
-
-    repo: str
-    """As `HuggingFaceFW/fineweb`."""
-    revision: str = "main"
-    """Commit, which never changes, or branch, whose commit is looked up and recorded."""
-    files: str | None = None
-    """Which of its files, as `data/train-*.parquet`; by default its own layout decides."""
-    split: str = "train"
-    """Which split, where its own layout decides; else a name for these files."""
-    column: str = "text"
-    """Where a text is, or a chat as a list of messages."""
-    folder: str | None = None
-    """Folder of local copies: the data set's files are in `folder/repo`. Nothing is fetched."""
-
-
-class ContextConfig(TaskConfig):
+class ContextConfig(TextSources, TaskConfig):
     """Context prediction from any texts or chats."""
 
     kind: Literal["context_prediction"]
     name: str = "context_prediction"
     """Written into each example's `task`."""
-    files: Names = ()
-    """Texts or chats: .txt, or .jsonl with `text` or `messages`."""
-    corpora: tuple[CorpusConfig, ...] = ()
-    """Data sets on the hub, or copies of such, from which texts are drawn by turns."""
-    num_documents: int = Field(default=0, ge=0)
-    """How many texts are drawn from `corpora` in all."""
-    unit: Literal["blocks", "lines"] = "blocks"
-    """In .txt files, whether a blank line or every line's end ends a text."""
     widths: tuple[int, ...] = Field(default=(1, 50), min_length=1)
     """One pass over the texts for each: windows of 1 to so many tokens are shown."""
     max_wanted: int = Field(default=50, ge=1)
     """At most so many tokens are asked for. Lower it where texts are short."""
-
-    @model_validator(mode="after")
-    def _has_texts(self) -> "ContextConfig":
-        if not self.files and not self.corpora:
-            raise ValueError("give `files`, or `corpora`")
-        if bool(self.corpora) != bool(self.num_documents):
-            raise ValueError("`corpora` and `num_documents` go together")
-        return self
 
 
 class WindowConfig(Settings):
@@ -261,15 +214,16 @@ class SaeFeaturesConfig(TaskConfig):
     """What is asked about each feature, where the file has an answer."""
 
 
-AnyTask = Annotated[
+Answerable = (
     ContextConfig
     | ClassificationConfig
     | GroupConfig
     | SystemPromptConfig
-    | UnanswerableConfig
-    | SaeFeaturesConfig,
-    Field(discriminator="kind"),
-]
+    | SaeFeaturesConfig
+    | OnPolicyConfig
+)
+"""Tasks that do not need the others' examples."""
+AnyTask = Annotated[Answerable | UnanswerableConfig, Field(discriminator="kind")]
 
 
 class DataConfig(Settings):

@@ -56,8 +56,8 @@ class ContextPrediction:
                     window = context_window(len(ids), width, self.max_wanted, numbers)
                     if window is None:
                         continue
-                    answer = self._text([ids[position] for position in window.wanted])
-                    if not answer or BROKEN in answer:
+                    answer = answer_of(self.tokenizer, ids, window.wanted)
+                    if answer is None:
                         continue
                     question = PAST if window.past else FUTURE
                     yield Example(
@@ -70,10 +70,14 @@ class ContextPrediction:
                         source=document.source,
                     )
 
-    def _text(self, ids: Sequence[int]) -> str:
-        text = self.tokenizer.decode(list(ids), skip_special_tokens=True)
-        assert isinstance(text, str)
-        return text.strip()
+
+def answer_of(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], wanted: Sequence[int]
+) -> str | None:
+    """Return some tokens as text, stripped; None where it is empty or holds half a character."""
+    text = tokenizer.decode([ids[position] for position in wanted], skip_special_tokens=True)
+    assert isinstance(text, str)
+    return None if BROKEN in text else text.strip() or None
 
 
 def published_start(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from activation_oracles.errors import ConfigError, DataError
-from activation_oracles.tasks.config import CorpusConfig
 from activation_oracles.tasks.sources import Document, check_messages
 from activation_oracles.tasks.spool import Spool
+from activation_oracles.tasks.task_config import CorpusConfig
 
 DRAWN = "drawn.jsonl"
 COMMIT = re.compile(r"[0-9a-f]{40}")

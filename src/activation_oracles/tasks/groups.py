@@ -15,7 +15,7 @@ from typing import Any
 
 from activation_oracles.errors import DataError
 from activation_oracles.tasks.asking import Asker, Claim, Claims, Mention, Mentions, Questions
-from activation_oracles.tasks.config import CorpusConfig, GroupConfig
+from activation_oracles.tasks.config import GroupConfig
 from activation_oracles.tasks.corpora import (
     SNLI,
     WILI,
@@ -28,6 +28,7 @@ from activation_oracles.tasks.corpora import (
 from activation_oracles.tasks.sources import Row, read_json, read_lines, read_records
 from activation_oracles.tasks.spool import Spool
 from activation_oracles.tasks.task import random_for
+from activation_oracles.tasks.task_config import CorpusConfig
 
 FOLDER = "classification_datasets"
 QUESTIONS = f"{FOLDER}/paraphrases/question.json"

@@ -1,18 +1,20 @@
 """Tasks from their configs: each one's files and data sets are read here, and nothing else is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from activation_oracles.errors import ConfigError, DataError
-from activation_oracles.tasks import groups
-from activation_oracles.tasks.asking import Asker, Questions
+from activation_oracles.errors import ConfigError
+from activation_oracles.tasks import groups, store
+from activation_oracles.tasks.asking import Asker
 from activation_oracles.tasks.classification import Classification, Sides, Windowing
 from activation_oracles.tasks.config import (
+    Answerable,
     AnyTask,
     ClassificationConfig,
     ContextConfig,
@@ -23,12 +25,18 @@ from activation_oracles.tasks.config import (
     UnanswerableConfig,
 )
 from activation_oracles.tasks.context import ContextPrediction
+from activation_oracles.tasks.continuing import Continuation, read_continuations
 from activation_oracles.tasks.corpora import Ledger, draw_documents
 from activation_oracles.tasks.features import SaeFeatures, read_decoder, read_features
+from activation_oracles.tasks.later_config import (
+    OnPolicyConfig,
+)
 from activation_oracles.tasks.nulls import Unanswerable
-from activation_oracles.tasks.sources import Document, Row, read_documents, read_json, read_rows
-from activation_oracles.tasks.spool import Record, Spool
+from activation_oracles.tasks.on_policy import OnPolicy
+from activation_oracles.tasks.sources import Document, read_documents
+from activation_oracles.tasks.spool import Spool, drawn
 from activation_oracles.tasks.system_prompt import Asked, SystemPrompt, read_asked, read_latentqa
+from activation_oracles.tasks.tables import read_questions, read_table
 from activation_oracles.tasks.task import Task, random_for
 from activation_oracles.tasks.windows import Layers
 
@@ -64,20 +72,15 @@ class Making:
         """Return the share of a task's texts that is held out."""
         return self.config.held_out if one.held_out is None else one.held_out
 
-    def _task(
-        self,
-        one: ContextConfig
-        | ClassificationConfig
-        | GroupConfig
-        | SystemPromptConfig
-        | SaeFeaturesConfig,
-    ) -> Task:
+    def _task(self, one: Answerable) -> Task:
         if isinstance(one, ContextConfig):
             return self._context(one)
         if isinstance(one, SystemPromptConfig):
             return self._system_prompt(one)
         if isinstance(one, SaeFeaturesConfig):
             return self._features(one)
+        if isinstance(one, OnPolicyConfig):
+            return self._on_policy(one)
         return self._classification(one)
 
     def _layers(self, one: AnyTask) -> Layers:
@@ -86,13 +89,17 @@ class Making:
             return Layers(drawn.pool(self.num_layers), one.layers, drawn)
         return Layers.at_percents(self.num_layers, self.config.layer_percents, one.layers)
 
+    def _numbers(self, one: AnyTask) -> Random:
+        """Return random numbers to draw a task's rows with."""
+        return random_for(self.config.seed, one.name, "rows")
+
     def _limit(self, one: AnyTask) -> int:
         return min(one.max_tokens, self.tokenizer.model_max_length)
 
     def _context(self, one: ContextConfig) -> Task:
-        drawn = draw_documents(one.corpora, one.num_documents, self.root, self.ledger)
+        more = draw_documents(one.corpora, one.num_documents, self.root, self.ledger)
         return ContextPrediction(
-            documents=Spool(Document, chain(self._documents(one), drawn)),
+            documents=Spool(Document, chain(self._documents(one), more)),
             tokenizer=self.tokenizer,
             layers=self._layers(one),
             name=one.name,
@@ -112,7 +119,7 @@ class Making:
         )
         asked = Spool(Asked, chain.from_iterable(files))
         return SystemPrompt(
-            asked=_sample(Asked, asked, one.max_questions, one.name, self.config.seed),
+            asked=drawn(Asked, asked, one.max_questions, self._numbers(one)),
             tokenizer=self.tokenizer,
             layers=self._layers(one),
             name=one.name,
@@ -128,8 +135,8 @@ class Making:
             rows, asker = groups.read_group(one, self.root, self.config.seed, self.ledger)
             sizes = (one.train_rows, one.held_out_rows)
         else:
-            rows = _rows(one, self.config.seed, self.root)
-            asker, sizes = _questions(one, self.root), (None, None)
+            rows = read_table(one, self.config.seed, self.root)
+            asker, sizes = read_questions(one, self.root), (None, None)
         return Classification(
             name=one.name,
             rows=rows,
@@ -154,6 +161,21 @@ class Making:
             layer=one.layer,
             name=one.name,
             asks=one.asks,
+            held_out_fraction=self.share(one),
+        )
+
+    def _on_policy(self, one: OnPolicyConfig) -> OnPolicy:
+        tokenizer = store.hash_tokenizer(self.tokenizer)
+        files = (read_continuations(self.root / name, tokenizer) for name in one.files)
+        texts = Spool(Continuation, chain.from_iterable(files))
+        return OnPolicy(
+            texts=drawn(Continuation, texts, one.max_texts, self._numbers(one)),
+            tokenizer=self.tokenizer,
+            layers=self._layers(one),
+            name=one.name,
+            widths=one.widths,
+            max_wanted=one.max_wanted,
+            max_tokens=self._limit(one),
             held_out_fraction=self.share(one),
         )
 
@@ -182,56 +204,3 @@ class Making:
     def _documents(self, one: ContextConfig | UnanswerableConfig) -> Sequence[Document]:
         files = (read_documents(self.root / name, unit=one.unit) for name in one.files)
         return Spool(Document, chain.from_iterable(files))
-
-
-def _sample(
-    kind: type[Record], records: Sequence[Record], size: int | None, name: str, seed: int
-) -> Sequence[Record]:
-    """Return so many records, drawn by the seed; all where there are no more."""
-    if size is None or size >= len(records):
-        return records
-    places = random_for(seed, name, "rows").sample(range(len(records)), size)
-    return Spool(kind, (records[at] for at in places))
-
-
-def _rows(one: ClassificationConfig, seed: int, root: Path) -> Sequence[Row]:
-    files = (
-        read_rows(root / name, one.text, one.label, header=one.header, encoding=one.encoding)
-        for name in one.files
-    )
-    rows = Spool(Row, chain.from_iterable(files))
-    if one.labels:
-        unknown = sorted(set(one.labels) - {row.label for row in rows})
-        if unknown:
-            raise DataError(f"{one.name} names labels {unknown}, which no row of its files has.")
-        named = (
-            replace(row, label=one.labels[row.label]) for row in rows if row.label in one.labels
-        )
-        rows = Spool(Row, named)
-    return _sample(Row, rows, one.max_rows, one.name, seed)
-
-
-def _questions(one: ClassificationConfig, root: Path) -> Questions:
-    wordings: Any = one.questions
-    if one.questions_file:
-        name, _, key = one.questions_file.partition("#")
-        read = read_json(root / name)
-        for part in key.split("/") if key else ():
-            read = read.get(part) if isinstance(read, dict) else None
-        if not _are_questions(read):
-            raise DataError(
-                f"{one.questions_file} is neither a list of questions, nor an object of such lists "
-                "by label. Name the part to take behind a `#`, as `question.json#tense`."
-            )
-        wordings = read
-    if isinstance(wordings, dict):
-        return Questions(by_label=wordings, open=one.open_questions)
-    return Questions(about_label=wordings, open=one.open_questions)
-
-
-def _are_questions(read: object) -> bool:
-    lists = list(read.values()) if isinstance(read, dict) else [read]
-    return bool(lists) and all(
-        isinstance(one, list) and bool(one) and all(isinstance(text, str) for text in one)
-        for one in lists
-    )

@@ -78,7 +78,7 @@ def read_documents(
     """
     path = Path(path)
     if path.suffix == ".jsonl":
-        found = (_document(row, where) for row, where in json_lines(path))
+        found = (document_of(row, where) for row, where in json_lines(path))
     else:
         found = (
             Document(_chat(piece) if SPEAKER.match(piece) else piece, f"{path.name}:{number}")
@@ -170,14 +170,16 @@ def encode(
     content: str | Sequence[dict[str, str]],
     *,
     first: str | None = None,
+    add_generation_prompt: bool = False,
 ) -> tuple[int, ...]:
-    """Return the ids of a text or chat as the target reads it, without a generation prompt.
+    """Return the ids of a text or chat as the target reads it.
 
     Args:
         tokenizer: the target's.
         content: what is read.
         first: what stands before a text, in place of the special tokens that the tokenizer itself
             adds.
+        add_generation_prompt: whether a chat ends where the assistant is to speak.
     """
     if isinstance(content, str):
         ids = (
@@ -186,10 +188,24 @@ def encode(
             else tokenizer(first + content, add_special_tokens=False)["input_ids"]
         )
     else:
-        rendered = render(tokenizer, content, add_generation_prompt=False)
+        rendered = render(tokenizer, content, add_generation_prompt=add_generation_prompt)
         ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
     assert isinstance(ids, list)
     return tuple(ids)
+
+
+def document_of(row: dict[str, Any], where: str) -> Document:
+    """Return the text or chat of a line's object.
+
+    Raises:
+        DataError: it has neither.
+    """
+    source = Path(where).name
+    if "messages" in row:
+        return Document(check_messages(row["messages"], where), source)
+    if isinstance(row.get("text"), str) and row["text"].strip():
+        return Document(row["text"], source)
+    raise DataError(f"{where} has neither `text` nor `messages`; its keys are {list(row)}.")
 
 
 def as_user(tokenizer: PreTrainedTokenizerBase, text: str) -> str | Messages:
@@ -211,15 +227,6 @@ def check_messages(messages: Any, where: str) -> Messages:
             f"{where}: messages is a list of objects with role and content, got {messages!r:.100}."
         )
     return tuple({"role": str(one["role"]), "content": str(one["content"])} for one in messages)
-
-
-def _document(row: dict[str, Any], where: str) -> Document:
-    source = Path(where).name
-    if "messages" in row:
-        return Document(check_messages(row["messages"], where), source)
-    if isinstance(row.get("text"), str) and row["text"].strip():
-        return Document(row["text"], source)
-    raise DataError(f"{where} has neither `text` nor `messages`; its keys are {list(row)}.")
 
 
 def _row(record: dict[str, Any], where: str, text: str, label: str) -> Row:

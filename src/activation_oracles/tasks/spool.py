@@ -10,6 +10,7 @@ import tempfile
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from random import Random
 from typing import TypeVar, overload
 
 Record = TypeVar("Record")
@@ -45,3 +46,13 @@ class Spool(Sequence[Record]):
             return [self[at] for at in place]
         values = json.loads(self._held[self._ends[place] : self._ends[place + 1]])
         return self._kind(*(tuple(one) if isinstance(one, list) else one for one in values))
+
+
+def drawn(
+    kind: type[Record], records: Sequence[Record], size: int | None, numbers: Random
+) -> Sequence[Record]:
+    """Return so many records, drawn; all of them where there are no more, or no size is given."""
+    if size is None or size >= len(records):
+        return records
+    places = numbers.sample(range(len(records)), size)
+    return Spool(kind, (records[at] for at in places))

@@ -46,11 +46,15 @@ def split_of(text: str, held_out_fraction: float, salt: str = "") -> Split:
     """
     if not 0 <= held_out_fraction < 1:
         raise ConfigError(f"held_out_fraction is a share in [0, 1), got {held_out_fraction}.")
+    return "held_out" if share_of(text, salt) < held_out_fraction else "train"
+
+
+def share_of(text: str, salt: str = "") -> float:
+    """Return a text's place in [0, 1): below a share that is held out, it is."""
     content = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
     digest = hashlib.blake2b(content.encode(), digest_size=8, key=key).digest()
-    share = int.from_bytes(digest, "big") / 2**64
-    return "held_out" if share < held_out_fraction else "train"
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def random_for(seed: int, *names: str) -> random.Random:

@@ -136,3 +136,25 @@ def context_window(
         start = numbers.randint(1, length - width - wanted)
         asked = range(start + width, start + width + wanted)
     return ContextWindow(tuple(range(start, start + width)), tuple(asked), past)
+
+
+def own_window(
+    num_given: int, length: int, max_width: int, max_wanted: int, numbers: random.Random
+) -> ContextWindow | None:
+    """Draw as `context_window` does, where all that is asked for was written by the target itself.
+
+    The first `num_given` tokens it was given. What is shown ends behind them, and, where the future
+    is asked for, may begin among them: as published for on-policy data, where the past is not asked
+    for in this way.
+    """
+    wanted = numbers.randint(1, max_wanted)
+    width = numbers.randint(1, max_width)
+    past = numbers.random() < 0.5
+    lowest = num_given + wanted if past else max(num_given + 1 - width, 0)
+    highest = length - width - (0 if past else wanted)
+    if highest < lowest:
+        return None
+    start = numbers.randint(lowest, highest)
+    end = start + width
+    asked = range(start - wanted, start) if past else range(end, end + wanted)
+    return ContextWindow(tuple(range(start, end)), tuple(asked), past)

@@ -1,0 +1,29 @@
+"""Settings of tasks that came after the paper; each task's own file names its source."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from activation_oracles.tasks.task_config import Names, TaskConfig
+
+
+class OnPolicyConfig(TaskConfig):
+    """Context prediction in what the target itself wrote."""
+
+    kind: Literal["on_policy"]
+    name: str = "on_policy"
+    """Written into each example's `task`."""
+    files: Names = Field(min_length=1)
+    """Made by `ao data continue`, by the model that will be read."""
+    origin: str = "`ao data continue --model MODEL --data TEXTS --out FILE`"
+    """Where its files can be got; said where one is missing."""
+    widths: tuple[int, ...] = Field(default=(20,), min_length=1)
+    """One pass over the texts for each: windows of 1 to so many tokens are shown."""
+    max_wanted: int = Field(default=20, ge=1)
+    """At most so many tokens are asked for."""
+    max_texts: int | None = Field(default=None, ge=1)
+    """Take so many texts of the files, drawn by the seed."""
+    layers: Literal["each", "one", "together"] = "one"
+    """An example for each layer, for one drawn layer, or one example with all layers."""
+    max_tokens: int = Field(default=4096, ge=8)
+    """Texts are cut to it, what the target was given included."""
