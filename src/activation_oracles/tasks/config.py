@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from activation_oracles.tasks.layer_draws import DrawnLayers
 from activation_oracles.tasks.later_config import (
     OnPolicyConfig,
+    PrefixSuffixConfig,
 )
 from activation_oracles.tasks.settings import Settings
 from activation_oracles.tasks.task_config import Names, TaskConfig, TextSources
@@ -221,6 +222,7 @@ Answerable = (
     | SystemPromptConfig
     | SaeFeaturesConfig
     | OnPolicyConfig
+    | PrefixSuffixConfig
 )
 """Tasks that do not need the others' examples."""
 AnyTask = Annotated[Answerable | UnanswerableConfig, Field(discriminator="kind")]

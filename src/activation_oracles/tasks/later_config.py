@@ -4,7 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from activation_oracles.tasks.task_config import Names, TaskConfig
+from activation_oracles.tasks.task_config import Names, TaskConfig, TextSources
+
+Side = Literal["prefix", "suffix"]
+"""Whether an answer lies before what is shown, or behind it."""
 
 
 class OnPolicyConfig(TaskConfig):
@@ -27,3 +30,19 @@ class OnPolicyConfig(TaskConfig):
     """An example for each layer, for one drawn layer, or one example with all layers."""
     max_tokens: int = Field(default=4096, ge=8)
     """Texts are cut to it, what the target was given included."""
+
+
+class PrefixSuffixConfig(TextSources, TaskConfig):
+    """Questions whose answer lies before what is shown, or behind it."""
+
+    kind: Literal["prefix_suffix"]
+    name: str = "prefix_suffix"
+    """Begins each example's `task`; the side follows, as `prefix_suffix/prefix`."""
+    sides: tuple[Side, ...] = Field(default=("prefix", "suffix"), min_length=1)
+    """On which sides of what is shown the answers lie."""
+    widths: tuple[int, ...] = Field(default=(50,), min_length=1)
+    """One pass over the texts for each: windows of 1 to so many tokens are shown."""
+    max_questions: int | None = Field(default=None, ge=1)
+    """Take so many questions of the files, drawn by the seed."""
+    layers: Literal["each", "one", "together"] = "one"
+    """An example for each layer, for one drawn layer, or one example with all layers."""

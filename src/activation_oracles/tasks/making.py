@@ -30,9 +30,11 @@ from activation_oracles.tasks.corpora import Ledger, draw_documents
 from activation_oracles.tasks.features import SaeFeatures, read_decoder, read_features
 from activation_oracles.tasks.later_config import (
     OnPolicyConfig,
+    PrefixSuffixConfig,
 )
 from activation_oracles.tasks.nulls import Unanswerable
 from activation_oracles.tasks.on_policy import OnPolicy
+from activation_oracles.tasks.prefix_suffix import PrefixSuffix, Sought, read_sought
 from activation_oracles.tasks.sources import Document, read_documents
 from activation_oracles.tasks.spool import Spool, drawn
 from activation_oracles.tasks.system_prompt import Asked, SystemPrompt, read_asked, read_latentqa
@@ -81,6 +83,8 @@ class Making:
             return self._features(one)
         if isinstance(one, OnPolicyConfig):
             return self._on_policy(one)
+        if isinstance(one, PrefixSuffixConfig):
+            return self._prefix_suffix(one)
         return self._classification(one)
 
     def _layers(self, one: AnyTask) -> Layers:
@@ -175,6 +179,22 @@ class Making:
             name=one.name,
             widths=one.widths,
             max_wanted=one.max_wanted,
+            max_tokens=self._limit(one),
+            held_out_fraction=self.share(one),
+        )
+
+    def _prefix_suffix(self, one: PrefixSuffixConfig) -> PrefixSuffix:
+        read = [read_sought(self.root / name, unit=one.unit) for name in one.files]
+        more = draw_documents(one.corpora, one.num_documents, self.root, self.ledger)
+        sought = Spool(Sought, chain.from_iterable(asked for asked, _ in read))
+        return PrefixSuffix(
+            sought=drawn(Sought, sought, one.max_questions, self._numbers(one)),
+            documents=Spool(Document, chain(*(texts for _, texts in read), more)),
+            tokenizer=self.tokenizer,
+            layers=self._layers(one),
+            name=one.name,
+            sides=one.sides,
+            widths=one.widths,
             max_tokens=self._limit(one),
             held_out_fraction=self.share(one),
         )
