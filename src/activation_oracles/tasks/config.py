@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from activation_oracles.tasks.layer_draws import DrawnLayers
 from activation_oracles.tasks.later_config import (
+    ConversationConfig,
     OnPolicyConfig,
     PrefixSuffixConfig,
 )
@@ -222,6 +223,7 @@ Answerable = (
     | SystemPromptConfig
     | SaeFeaturesConfig
     | OnPolicyConfig
+    | ConversationConfig
     | PrefixSuffixConfig
 )
 """Tasks that do not need the others' examples."""

@@ -8,6 +8,8 @@ from activation_oracles.tasks.task_config import Names, TaskConfig, TextSources
 
 Side = Literal["prefix", "suffix"]
 """Whether an answer lies before what is shown, or behind it."""
+AboutChat = Literal["speaker", "request", "reply"]
+"""What is asked of a chat that comes without questions."""
 
 
 class OnPolicyConfig(TaskConfig):
@@ -46,3 +48,23 @@ class PrefixSuffixConfig(TextSources, TaskConfig):
     """Take so many questions of the files, drawn by the seed."""
     layers: Literal["each", "one", "together"] = "one"
     """An example for each layer, for one drawn layer, or one example with all layers."""
+
+
+class ConversationConfig(TextSources, TaskConfig):
+    """Questions about conversations, read at their turns."""
+
+    kind: Literal["conversation"]
+    name: str = "conversation"
+    """Begins each example's `task`; what is asked may follow, as `conversation/speaker`."""
+    at: Names = Field(default=("last user turn", "last assistant turn"), min_length=1)
+    """Where a question is read that does not say it itself: one example for each that there is."""
+    asks: tuple[AboutChat, ...] = ("speaker", "request", "reply")
+    """What is asked of chats that come without questions."""
+    max_answer: int = Field(default=20, ge=1)
+    """Of what is said in a chat at most so many tokens are asked for."""
+    max_questions: int | None = Field(default=None, ge=1)
+    """Take so many questions of the files, drawn by the seed."""
+    layers: Literal["each", "one", "together"] = "one"
+    """An example for each layer, for one drawn layer, or one example with all layers."""
+    max_tokens: int = Field(default=1024, ge=8)
+    """Longest conversation that is read; others are left out."""

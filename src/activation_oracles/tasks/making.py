@@ -26,9 +26,12 @@ from activation_oracles.tasks.config import (
 )
 from activation_oracles.tasks.context import ContextPrediction
 from activation_oracles.tasks.continuing import Continuation, read_continuations
+from activation_oracles.tasks.conversation import Conversations, Talk, read_talks
 from activation_oracles.tasks.corpora import Ledger, draw_documents
+from activation_oracles.tasks.entries import Entry, read_entries
 from activation_oracles.tasks.features import SaeFeatures, read_decoder, read_features
 from activation_oracles.tasks.later_config import (
+    ConversationConfig,
     OnPolicyConfig,
     PrefixSuffixConfig,
 )
@@ -83,6 +86,8 @@ class Making:
             return self._features(one)
         if isinstance(one, OnPolicyConfig):
             return self._on_policy(one)
+        if isinstance(one, ConversationConfig):
+            return self._conversations(one)
         if isinstance(one, PrefixSuffixConfig):
             return self._prefix_suffix(one)
         return self._classification(one)
@@ -179,6 +184,27 @@ class Making:
             name=one.name,
             widths=one.widths,
             max_wanted=one.max_wanted,
+            max_tokens=self._limit(one),
+            held_out_fraction=self.share(one),
+        )
+
+    def _conversations(self, one: ConversationConfig) -> Conversations:
+        paths = [self.root / name for name in one.files]
+        entries = (read_entries(path) for path in paths if path.suffix == ".json")
+        read = [read_talks(path, unit=one.unit) for path in paths if path.suffix != ".json"]
+        more = draw_documents(one.corpora, one.num_documents, self.root, self.ledger)
+        talks = Spool(Talk, chain.from_iterable(asked for asked, _ in read))
+        held = Spool(Entry, chain.from_iterable(entries))
+        return Conversations(
+            talks=drawn(Talk, talks, one.max_questions, self._numbers(one)),
+            chats=Spool(Document, chain(*(chats for _, chats in read), more)),
+            entries=drawn(Entry, held, one.max_questions, self._numbers(one)),
+            tokenizer=self.tokenizer,
+            layers=self._layers(one),
+            name=one.name,
+            at=one.at,
+            asks=one.asks,
+            max_answer=one.max_answer,
             max_tokens=self._limit(one),
             held_out_fraction=self.share(one),
         )
