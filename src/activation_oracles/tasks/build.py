@@ -20,6 +20,7 @@ from activation_oracles.tasks.corpora import Ledger, problem
 from activation_oracles.tasks.features import SaeFeatures
 from activation_oracles.tasks.later_config import OnPolicyConfig
 from activation_oracles.tasks.making import Making
+from activation_oracles.tasks.paraphrases import Paraphrased
 from activation_oracles.tasks.task import mix
 from activation_oracles.tasks.task_config import CorpusConfig, TextSources
 from activation_oracles.types import Example
@@ -80,8 +81,9 @@ def build(
     )
     ledger.write(folder)
     for task in tasks:
-        if isinstance(task, SaeFeatures):
-            task.save(folder)
+        made = task.task if isinstance(task, Paraphrased) else task
+        if isinstance(made, SaeFeatures):
+            made.save(folder)
     return store.write(folder, splits, manifest)
 
 
@@ -136,6 +138,11 @@ def _files(config: DataConfig, root: Path) -> set[str]:
 
 def _files_of(one: AnyTask, root: Path) -> list[str]:
     """Return the files of a task, relative to the root."""
+    wordings = [one.paraphrases.partition("#")[0]] if one.paraphrases else []
+    return [*_sources_of(one, root), *wordings]
+
+
+def _sources_of(one: AnyTask, root: Path) -> list[str]:
     if isinstance(one, GroupConfig):
         return [f"{one.folder}/{name}" for name in groups.files(one, root)]
     if isinstance(one, SaeFeaturesConfig):

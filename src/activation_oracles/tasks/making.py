@@ -37,6 +37,7 @@ from activation_oracles.tasks.later_config import (
 )
 from activation_oracles.tasks.nulls import Unanswerable
 from activation_oracles.tasks.on_policy import OnPolicy
+from activation_oracles.tasks.paraphrases import Paraphrased, read_wordings
 from activation_oracles.tasks.prefix_suffix import PrefixSuffix, Sought, read_sought
 from activation_oracles.tasks.sources import Document, read_documents
 from activation_oracles.tasks.spool import Spool, drawn
@@ -64,18 +65,31 @@ class Making:
             DataError: a file is missing, or not what its task reads.
         """
         made = {
-            one.name: self._task(one)
+            one.name: self._reworded(one, self._task(one))
             for one in self.config.tasks
             if not isinstance(one, UnanswerableConfig)
         }
         return [
-            self._unanswerable(one, made) if isinstance(one, UnanswerableConfig) else made[one.name]
+            self._reworded(one, self._unanswerable(one, made))
+            if isinstance(one, UnanswerableConfig)
+            else made[one.name]
             for one in self.config.tasks
         ]
 
     def share(self, one: AnyTask) -> float:
         """Return the share of a task's texts that is held out."""
         return self.config.held_out if one.held_out is None else one.held_out
+
+    def _reworded(self, one: AnyTask, task: Task) -> Task:
+        if one.paraphrases is None:
+            return task
+        return Paraphrased(
+            task=task,
+            wordings=read_wordings(one.paraphrases, self.root, one.held_out_paraphrases),
+            file=one.paraphrases,
+            times=one.rewordings,
+            covers_all=one.paraphrases_cover == "all",
+        )
 
     def _task(self, one: Answerable) -> Task:
         if isinstance(one, ContextConfig):

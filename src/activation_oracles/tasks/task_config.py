@@ -24,6 +24,15 @@ class TaskConfig(Settings):
     """About how many examples it makes; said where one of its sources is missing."""
     origin: str = ""
     """Where its files can be got; said where one is missing."""
+    paraphrases: str | None = None
+    """JSON file from a question to a list of other wordings; after a `#`, the key to take."""
+    held_out_paraphrases: float = Field(default=0.2, ge=0, lt=1)
+    """Share of a question's other wordings that is kept for evaluation."""
+    paraphrases_cover: Literal["all", "some"] = "all"
+    """Whether a question for which that file has no other wording is an error, or asked as it is.
+    """
+    rewordings: int = Field(default=1, ge=0)
+    """In so many wordings that were kept, at most, each held-out example is asked once more."""
 
 
 class CorpusConfig(Settings):
