@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from activation_oracles.tasks.layer_draws import DrawnLayers
 from activation_oracles.tasks.later_config import (
     ConversationConfig,
     OnPolicyConfig,
     PrefixSuffixConfig,
 )
+from activation_oracles.tasks.layer_draws import DrawnLayers
 from activation_oracles.tasks.settings import Settings
 from activation_oracles.tasks.task_config import Names, TaskConfig, TextSources
 
