@@ -3,7 +3,8 @@
 `paper` is the published mixture (arXiv 2512.15674); the ablations leave parts of it out. Names like
 `3L-1N` are those of the multi-layer oracles: how many layers an example shows at once, and how many
 times the classification data are drawn with fresh windows. In `random-` recipes layers are drawn
-for every example anew, from all blocks (ceselder/cot-oracle).
+for every example anew, from all blocks (ceselder/cot-oracle). `paper+...` add what a later paper
+(arXiv 2606.02609) trained on besides; `abstaining` adds questions that cannot be answered.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from activation_oracles.errors import ConfigError
-from activation_oracles.tasks.config import AnyTask, Compat, DataConfig, GroupConfig
+from activation_oracles.tasks.config import (
+    AnyTask,
+    Compat,
+    DataConfig,
+    GroupConfig,
+    UnanswerableConfig,
+)
+from activation_oracles.tasks.corpora import FINEWEB, LMSYS
+from activation_oracles.tasks.later_config import (
+    ConversationConfig,
+    OnPolicyConfig,
+    PrefixSuffixConfig,
+)
 from activation_oracles.tasks.layer_draws import DrawnLayers
 from activation_oracles.tasks.published import FAMILIES, Family, published_mixture
 
@@ -21,6 +34,8 @@ NEIGHBOURS = (58.5, 61.5, 64.0, 67.0, 69.5)
 """Five blocks in a row of 36, 21 to 25 (arXiv 2606.02609)."""
 NUM_TRUNCATED = 442_840
 """As many examples as the mixture has without context prediction."""
+NUM_LATER = 60_000
+"""Texts, chats or questions of each later task: as many as were gone on from for on-policy data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +148,61 @@ def _relative(sources: Sources) -> dict[str, Any]:
     return {**_families(*FAMILIES)(sources), "header": "percent"}
 
 
+def _with(*makers: Callable[[Sources, int], AnyTask]) -> Recipe:
+    """Return a recipe of the paper's mixture and further tasks."""
+
+    def recipe(sources: Sources) -> dict[str, Any]:
+        whole = _mixture(sources)
+        count = max(1, round(NUM_LATER * sources.scale))
+        tasks = (*whole.tasks, *(make(sources, count) for make in makers))
+        return {"mixture": whole.model_copy(update={"tasks": tasks}).model_dump(mode="json")}
+
+    return recipe
+
+
+def _conversational(sources: Sources, count: int) -> ConversationConfig:
+    return ConversationConfig(
+        kind="conversation",
+        files=(f"{sources.folder}/conversational/questions.json",),
+        max_questions=count,
+        expects=count,
+        origin=(
+            "questions about conversations, as the authors of arXiv 2606.02609 published them or "
+            "in the same form (`entries`, see docs/data.md); for JSON lines of `messages` and "
+            "`questions`, name them in a mixture of your own"
+        ),
+    )
+
+
+def _on_policy(sources: Sources, count: int) -> OnPolicyConfig:
+    path = f"{sources.folder}/on_policy/continuations.jsonl"
+    return OnPolicyConfig(
+        kind="on_policy",
+        files=(path,),
+        max_texts=count,
+        expects=count,
+        origin=f"`ao data continue --model MODEL --data TEXTS --out {path}`, {count:,} texts",
+    )
+
+
+def _prefix_suffix(sources: Sources, count: int) -> PrefixSuffixConfig:
+    documents = max(2, count // 4)
+    return PrefixSuffixConfig(
+        kind="prefix_suffix",
+        corpora=tuple(
+            one.model_copy(update={"folder": sources.copies}) for one in (FINEWEB, LMSYS)
+        ),
+        num_documents=documents,
+        # Yes and No, before and behind.
+        expects=documents * 4,
+    )
+
+
+def _unanswerable(sources: Sources, count: int) -> UnanswerableConfig:
+    del sources, count
+    return UnanswerableConfig(kind="unanswerable")
+
+
 RECIPES: dict[str, Recipe] = {
     "paper": _families(*FAMILIES),
     "spqa-only": _families("latentqa"),
@@ -151,4 +221,8 @@ RECIPES: dict[str, Recipe] = {
     "random-3L-1N": _random(DrawnLayers(count=len(PERCENTS[3])), together=True),
     "random-neighbours": _louder_anywhere,
     "relative-depth": _relative,
+    "paper+conversational": _with(_conversational),
+    "paper+on-policy": _with(_on_policy),
+    "paper+prefix-suffix": _with(_prefix_suffix),
+    "abstaining": _with(_unanswerable),
 }
