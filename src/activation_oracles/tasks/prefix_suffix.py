@@ -122,8 +122,8 @@ class PrefixSuffix:
         for document in self.documents:
             if self._is_on(document, split):
                 said = {found.group().casefold() for found in WORD.finditer(document.words)}
-                if others:
-                    yield from self._about_words(document, said, sorted(others - said), seed)
+                # Words of both would be the common ones, and a common word the better guess.
+                yield from self._about_words(document, (said - others, others - said), seed)
                 others = said
 
     def _is_on(self, document: Document, split: Split) -> bool:
@@ -144,20 +144,23 @@ class PrefixSuffix:
                 yield from self._asked(seen, one.question, one.answer, numbers)
 
     def _about_words(
-        self, document: Document, said: set[str], absent: Sequence[str], seed: int
+        self, document: Document, words: tuple[set[str], set[str]], seed: int
     ) -> Iterator[Example]:
-        """Ask about a word on one side, and one that stands nowhere here, of the same window."""
+        """Ask about a word on one side, and one that stands nowhere here, of the same window.
+
+        `words` are those of this text and not of its neighbour, and those of its neighbour alone.
+        """
         text = self._text(document).cut(self.max_tokens)
         inside = [at for at, (start, end) in enumerate(text.spans) if end > start]
         for width in self.widths if inside else ():
             numbers = random_for(seed, self.name, "words", str(width), document.source)
             for side in self.sides:
                 seen = Seen(text, _window(inside, width, numbers), side, document.source)
-                present = sorted(seen.beyond() & said)
+                present, absent = sorted(seen.beyond() & words[0]), sorted(words[1])
                 if not present or not absent:
                     continue
-                for answer, words in (("Yes", present), ("No", absent)):
-                    question = YES_NO + STANDS[side].format(numbers.choice(words))
+                for answer, some in (("Yes", present), ("No", absent)):
+                    question = YES_NO + STANDS[side].format(numbers.choice(some))
                     yield from self._asked(seen, question, answer, numbers)
 
     def _asked(
