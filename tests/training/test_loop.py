@@ -271,6 +271,13 @@ def test_quantised_weights_are_asked_for_and_named_and_the_adapter_stays_in_fp32
         prepare(changed(config, quantize="4bit"), load(config.model, device="cpu"))
 
 
+def test_one_process_shares_nothing_out_and_a_model_that_is_whole_stays_so(config):
+    with pytest.raises(ConfigError, match="there is one"):
+        prepare(changed(config, shard=True))
+    with pytest.raises(ConfigError, match="whole in each process"):
+        prepare(changed(config, shard=True), load(config.model, device="cpu"))
+
+
 def test_too_few_examples_and_uneven_parts_are_refused(config):
     with pytest.raises(DataError, match="do not fill one batch"):
         train(changed(config, batch_size=64), progress=quiet)

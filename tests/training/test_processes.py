@@ -1,5 +1,6 @@
 """Two processes make the step that one makes, stop together, and go on without each other."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -97,3 +98,43 @@ def test_two_processes_stop_together_and_one_goes_on_without_the_other(config, t
     for name, weight in expected.items():
         assert torch.equal(weight, of_two[name]), name
         assert torch.allclose(weight, of_one[name], atol=1e-4), name
+
+
+@pytest.mark.slow
+def test_a_base_shared_out_over_two_processes_ends_in_the_weights_of_one_and_resumes(
+    config, tmp_path
+):
+    bare = {"lora": Lora(rank=4, alpha=8, dropout=0.0), "max_steps": 6, "save_every": 1}
+    bare["gradient_checkpointing"] = True
+    one = config.model_copy(update=bare)
+    alone = train(one, progress=lambda found: found)
+    for name in ("whole", "part"):
+        shared = one.model_copy(update={"output": str(tmp_path / name), "shard": True})
+        shared.save(tmp_path / f"{name}.yaml")
+
+    def run(name, *arguments, **named):
+        file = str(tmp_path / f"{name}.yaml")
+        return launch("torchrun", tmp_path, "--config", file, *arguments, **named)
+
+    whole = run("whole")
+    assert whole.returncode == 0, whole.stderr[-2000:]
+    stopped = run("part", before=STRUCK.format(signal="SIGTERM"))
+    assert "ao train: stopped by SIGTERM after step 3 of 6" in stopped.stderr
+    assert run("part", "--resume").returncode == 0
+    expected, undisturbed, resumed = (
+        load_file(folder / "adapter_model.safetensors")
+        for folder in (alone, tmp_path / "whole", tmp_path / "part")
+    )
+    for name, weight in expected.items():
+        assert torch.allclose(weight, undisturbed[name], atol=1e-4), name
+        assert torch.equal(undisturbed[name], resumed[name]), name
+    scores, of_one = (
+        json.loads((folder / "ao_config.json").read_text())["scores"]["held_out"]
+        for folder in (tmp_path / "part", alone)
+    )
+    for task, score in scores.items():
+        assert score["loss"] == pytest.approx(of_one[task]["loss"], abs=1e-4)
+        assert score["num_examples"] == of_one[task]["num_examples"]
+    # What was shared out may go on whole: the weights are the same to rounding.
+    again = {"output": str(tmp_path / "part"), "resume": True}
+    train(one.model_copy(update=again), progress=lambda found: found)

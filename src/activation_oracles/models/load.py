@@ -102,6 +102,11 @@ class LanguageModel:
             digest.update(flat[::stride].float().cpu().numpy().tobytes())
         return digest.hexdigest()
 
+    def let_go_of_weights(self) -> None:
+        """Hash the base weights, and hold them no longer: they are about to be replaced."""
+        assert self.fingerprint
+        self._base = []
+
     @cached_property
     def tokenizer_hash(self) -> str:
         """Hash of the vocabulary and the chat template."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel
 
 from activation_oracles.models.blocks import DecoderBlocks, residual
@@ -78,9 +79,12 @@ def read(
     arguments = {} if whole else {"attention_mask": mask.long(), "position_ids": positions}
     was_training = network.training
     network.eval()
+    # Where blocks are shared out over processes, the network itself keeps count of a pass, and an
+    # exception that leaves it would leave the count standing; each block's own is over by then.
+    entered = blocks.trunk if isinstance(network, FSDPModule) else network
     try:
         with torch.no_grad(), recording(blocks, layers) as streams:
-            network(input_ids=ids, use_cache=False, **arguments)
+            entered(input_ids=ids, use_cache=False, **arguments)
     finally:
         network.train(was_training)
     return streams

@@ -14,6 +14,7 @@ from activation_oracles.models.continuing import continuations
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.models.positions import Selector, resolve
 from activation_oracles.models.read import read
+from activation_oracles.models.sharding import in_step
 from activation_oracles.types import READING, Activations, Example, Provenance
 
 TOKENS_PER_BATCH = 8192
@@ -179,12 +180,15 @@ class Target:
             context: max(max(places[index].layers) for index in wanted)
             for context, wanted in contexts.items()
         }
+        passes = (
+            (batch, sorted({n for c in batch for i in contexts[c] for n in places[i].layers}))
+            for batch in _batches(contexts, deepest)
+        )
         found: dict[int, Tensor] = {}
-        for batch in _batches(contexts, deepest):
-            layers = sorted({n for c in batch for i in contexts[c] for n in places[i].layers})
+        for batch, layers in in_step(self.model, passes):
             streams = self._streams(batch, layers)
             for row, context in enumerate(batch):
-                for index in contexts[context]:
+                for index in contexts.get(context, ()):
                     columns = list(places[index].positions)
                     found[index] = torch.cat(
                         [streams[layer][row, columns] for layer in places[index].layers]

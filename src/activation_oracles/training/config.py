@@ -18,11 +18,11 @@ MADE = "data"
 DECIDES_NOTHING = frozenset(
     {
         *("output", "resume", "log_every", "save_every", "evaluate_every", "evaluate_examples"),
-        *("trackers", "store", "store_gib"),
+        *("trackers", "store", "store_gib", "shard"),
     }
 )
 """Fields that may differ between a run and its continuation: they leave the weights alone, those of
-the store to rounding."""
+the store and `shard` to rounding."""
 
 
 class Lora(Settings):
@@ -99,6 +99,9 @@ class TrainConfig(Settings):
     quantize: Literal["8bit", "4bit"] | None = None
     """Base weights in 8 or 4 bits, through bitsandbytes, on each device whole; the adapter stays in
     fp32."""
+    shard: bool = False
+    """Share the base weights out over processes (FSDP2), for models that one device cannot hold.
+    Each block is gathered when it runs: slower, and all processes read and answer in step."""
     device: str | None = None
     """As `cpu` or `cuda:0`; a GPU where there is one, by default."""
     attention: str | None = None

@@ -8,6 +8,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
+from activation_oracles.models.sharding import is_sharded
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks.task import random_for
 from activation_oracles.training import together
@@ -56,14 +57,21 @@ def evaluate(
         batch_size: how many to run at once.
     """
     processes = PartialState()
+    start, width = processes.process_index, processes.num_processes
+    # Weights that are shared out are gathered by all for every pass, so all make the same passes.
+    together_throughout = is_sharded(oracle.model)
+    if together_throughout:
+        start, width = 0, 1
     scores = {}
     for task in sorted({example.task for example in examples}):
         of_task = [example for example in examples if example.task == task]
-        own = of_task[processes.process_index :: processes.num_processes]
+        own = of_task[start::width]
         sums = torch.zeros(3)
-        for start in range(0, len(own), batch_size):
-            sums += _sums(oracle, slots, own[start : start + batch_size])
-        loss, right, answers = together.total(sums.to(oracle.model.device)).tolist()
+        for first in range(0, len(own), batch_size):
+            sums += _sums(oracle, slots, own[first : first + batch_size])
+        if not together_throughout:
+            sums = together.total(sums.to(oracle.model.device))
+        loss, right, answers = sums.tolist()
         scores[task] = HeldOutScore(
             num_examples=len(of_task),
             loss=loss / len(of_task),

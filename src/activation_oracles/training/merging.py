@@ -11,6 +11,7 @@ from typing import Any
 
 from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 
@@ -18,8 +19,8 @@ from transformers import PreTrainedModel
 def merging(network: PreTrainedModel, adapter: str) -> Generator[None]:
     """Merge an adapter's update into its layers' weights in training passes inside the scope.
 
-    Layers where that is slower, or not the same (dropout, another dtype, a quantised base), and
-    all passes outside training run as ever.
+    Layers where that is slower, or not the same (dropout, another dtype, a quantised base), or
+    whose weights are shared out over processes, and all passes outside training run as ever.
     """
     layers = [
         module
@@ -44,6 +45,9 @@ def _pays(layer: Any, adapter: str) -> bool:
     base = layer.get_base_layer()
     down = layer.lora_A[adapter].weight
     if type(base) is not nn.Linear or base.weight.dtype != down.dtype:
+        return False
+    # The merged weight is kept for the backward pass, whole.
+    if isinstance(base.weight, DTensor):
         return False
     plain = isinstance(layer.lora_dropout[adapter], nn.Identity)
     plain = plain and adapter not in layer.lora_variant

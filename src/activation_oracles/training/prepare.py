@@ -13,6 +13,7 @@ from torch import nn
 
 from activation_oracles.errors import ConfigError, DataError, MismatchError
 from activation_oracles.models.load import How, LanguageModel, load, read_shape
+from activation_oracles.models.sharding import is_sharded, load_sharded
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
@@ -135,8 +136,11 @@ def _load(config: TrainConfig) -> LanguageModel:
         "dtype": config.dtype,
         "attention": config.attention,
         "quantize": config.quantize,
-        "device": config.device,
     }
+    if config.shard:
+        assert processes.device is not None
+        return load_sharded(config.model, processes.device, **how)
+    how["device"] = config.device
     if config.device is None and processes.num_processes > 1:
         how["device"] = str(processes.device)
     return load(config.model, **how)
@@ -168,6 +172,11 @@ def _check_data(config: TrainConfig, model: LanguageModel, known: Survey) -> Non
         raise ConfigError(
             f"{model.name!r} is in fp16, where gradients underflow. Set dtype to bfloat16 or "
             "float32."
+        )
+    if config.shard and not is_sharded(model):
+        raise ConfigError(
+            "shard is set, but the model that was handed over lies whole in each process. Load it "
+            "with `load_sharded`, or leave the setting out."
         )
     if config.quantize not in (None, model.quantization):
         raise ConfigError(
