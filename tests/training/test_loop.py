@@ -271,11 +271,22 @@ def test_quantised_weights_are_asked_for_and_named_and_the_adapter_stays_in_fp32
         prepare(changed(config, quantize="4bit"), load(config.model, device="cpu"))
 
 
-def test_one_process_shares_nothing_out_and_a_model_that_is_whole_stays_so(config):
+def test_a_model_is_shared_out_over_processes_or_spread_over_devices_not_both(config):
     with pytest.raises(ConfigError, match="there is one"):
         prepare(changed(config, shard=True))
+    with pytest.raises(ConfigError, match="without `shard`"):
+        prepare(changed(config, device=None, shard=True, device_map="auto"))
     with pytest.raises(ConfigError, match="whole in each process"):
         prepare(changed(config, shard=True), load(config.model, device="cpu"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the weights of another device would differ")
+def test_a_map_over_one_device_ends_in_the_same_weights(config, tmp_path):
+    short = changed(config, max_steps=2)
+    mapped = changed(short, device=None, device_map="auto", output=str(tmp_path / "mapped"))
+    expected = weights(train(short, progress=quiet))
+    for name, weight in weights(train(mapped, progress=quiet)).items():
+        assert torch.equal(weight, expected[name]), name
 
 
 def test_too_few_examples_and_uneven_parts_are_refused(config):

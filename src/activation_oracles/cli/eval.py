@@ -53,6 +53,8 @@ class Eval:
     """transformers' attention implementation; by default the architecture's own."""
     device: str | None = None
     """As cpu or cuda:0; the first GPU, where there is one, by default."""
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None = None
+    """Instead of a device: spread over all that there are, then main memory, then disk."""
     store: str | None = None
     """Folder that keeps what is read, and is shared with `ao train --store`; by default nothing is
     kept."""
@@ -105,6 +107,7 @@ class Eval:
             model=self.target,
             attention=self.attention,
             device=self.device,
+            device_map=self.device_map,
             quantize=self.quantize,
         )
         asking = Asking(

@@ -58,6 +58,8 @@ class Reading:
     """transformers' attention implementation; by default the architecture's own."""
     device: str | None = None
     """As cpu or cuda:0; the first GPU, where there is one, by default."""
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None = None
+    """Instead of a device: spread over all that there are, then main memory, then disk."""
 
     def open(self, *, every_layer: bool) -> Opened:
         """Load target and oracle and read the text; by default at the oracle's usual layers.
@@ -79,6 +81,7 @@ class Reading:
             adapter=self.adapter,
             dtype=self.dtype,
             device=self.device,
+            device_map=self.device_map,
             attention=self.attention,
             quantize=self.quantize,
         )

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from activation_oracles.errors import MismatchError, ModelError
+from activation_oracles.errors import ConfigError, MismatchError, ModelError
 from activation_oracles.models.blocks import PROBE_LENGTH, DecoderBlocks
+from activation_oracles.models.placing import input_device, offloaded
 
 
 class Adapters:
@@ -55,8 +56,19 @@ class Adapters:
         return f"{name}@{self._hashes[name]}"
 
     def new(self, config: LoraConfig, *, name: str) -> str:
-        """Add a fresh adapter; `all-linear` means the linear layers inside the decoder blocks."""
+        """Add a fresh adapter; `all-linear` means the linear layers inside the decoder blocks.
+
+        Raises:
+            ConfigError: weights lie in memory or on disk until they are used: gradients would need
+                them in between.
+        """
         self._check_free(name)
+        if parts := offloaded(self._network):
+            raise ConfigError(
+                f"{len(parts)} weights, as {parts[0]!r}, lie in main memory or on disk until they "
+                "are used: such a model can be read and asked, not trained. Spread it over more "
+                "devices, or share it out over processes with `shard`."
+            )
         if config.target_modules == "all-linear":
             config.target_modules = self._linear
             config.fan_in_fan_out = self._transposed
@@ -172,6 +184,11 @@ class Adapters:
             else:
                 self._peft.add_adapter(name, config)
         self._network.train(was_training)
+        for path, module in self._network.named_modules():
+            own = ".lora_" in path and path.endswith(f".{name}")
+            if own and any(one.is_meta for one in module.parameters(recurse=False)):
+                # peft leaves it as empty as the offloaded weight beside it.
+                module.to_empty(device=input_device(self._network))
         for parameter in self._network.parameters():
             parameter.requires_grad = False
         before, was_trainable = self._active, self._trainable
@@ -202,7 +219,7 @@ class Adapters:
         self._check_effect(source, name)
 
     def _check_effect(self, source: str, name: str) -> None:
-        ids = torch.arange(PROBE_LENGTH, device=self._network.device)[None]
+        ids = torch.arange(PROBE_LENGTH, device=input_device(self._network))[None]
         with torch.no_grad():
             with self.using(None):
                 bare = self._network(input_ids=ids, use_cache=False).logits

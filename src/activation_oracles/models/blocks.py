@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from activation_oracles.errors import ConfigError, ModelError
+from activation_oracles.models.placing import input_device
 
 PROBE_LENGTH = 4
 """Tokens in the probe forward: enough to tell positions apart, too few to cost anything."""
@@ -114,7 +115,7 @@ def _prove(network: PreTrainedModel, blocks: DecoderBlocks) -> None:
         )
         for index, block in enumerate(blocks.stack)
     ]
-    ids = torch.arange(PROBE_LENGTH, device=network.device)[None]
+    ids = torch.arange(PROBE_LENGTH, device=input_device(network))[None]
     was_training = network.training
     network.eval()
     try:

@@ -6,7 +6,7 @@ is switched in `Adapters` alone.
 
 import hashlib
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,11 +29,14 @@ from transformers.generation.streamers import BaseStreamer
 from activation_oracles.errors import ConfigError, ModelError
 from activation_oracles.models.adapters import Adapters
 from activation_oracles.models.blocks import DecoderBlocks, decoder_blocks
-from activation_oracles.models.quantize import (
-    check_quantization,
-    quantization,
-    quantization_of,
+from activation_oracles.models.placing import (
+    DeviceMap,
+    input_device,
+    offloaded,
+    placement,
+    present,
 )
+from activation_oracles.models.quantize import quantization_of
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 SAMPLED_WEIGHTS = 1024
@@ -76,7 +79,7 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Where the network's inputs go."""
-        return self.network.device
+        return input_device(self.network)
 
     @property
     def quantization(self) -> str | None:
@@ -97,9 +100,10 @@ class LanguageModel:
         digest = hashlib.blake2b(digest_size=8)
         for path, parameter in self._base:
             digest.update(f"{path}{tuple(parameter.shape)}".encode())
-            flat = parameter.detach().flatten()
-            stride = max(1, flat.numel() // SAMPLED_WEIGHTS)
-            digest.update(flat[::stride].float().cpu().numpy().tobytes())
+            with present(self.network, path) if parameter.is_meta else nullcontext(parameter) as it:
+                flat = it.detach().flatten()
+                stride = max(1, flat.numel() // SAMPLED_WEIGHTS)
+                digest.update(flat[::stride].float().cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def let_go_of_weights(self) -> None:
@@ -170,6 +174,8 @@ class How(TypedDict, total=False):
     """`auto` (the default) keeps the dtype of the checkpoint; or float32, bfloat16, float16."""
     device: str | None
     """As `cpu` or `cuda:0`; by default the first GPU, where there is one."""
+    device_map: DeviceMap | None
+    """Instead of a device: spread over all of them, as `auto`, or as a dictionary says."""
     attention: str | None
     """transformers' attention implementation; by default the architecture's own, mostly `sdpa`."""
     quantize: str | None
@@ -196,20 +202,20 @@ def load(name: str, **how: Unpack[How]) -> LanguageModel:
     dtype = how.get("dtype", "auto")
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is one of {', '.join(DTYPES)}, got {dtype!r}.")
-    place = _device(how.get("device"))
+    place = placement(how.get("device"), how.get("device_map"), how.get("quantize"))
     hub: dict[str, Any] = {
         "revision": how.get("revision"),
         "trust_remote_code": how.get("trust_remote_code", False),
     }
-    weights: dict[str, Any] = {"dtype": dtype, **_placed(how.get("quantize"), place)}
     _check_folder(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **hub)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
+            dtype=dtype,
             attn_implementation=how.get("attention"),
             output_loading_info=True,
-            **weights,
+            **place.options,
             **hub,
         )
     except (OSError, ValueError, ImportError, HfHubHTTPError, HFValidationError) as error:
@@ -218,32 +224,15 @@ def load(name: str, **how: Unpack[How]) -> LanguageModel:
         ) from error
     network, report = loaded
     _check_complete(name, report)
-    if quantization_of(network) is None:
-        network.to(place)
+    if place.device is not None and quantization_of(network) is None:
+        network.to(place.device)
     network.eval()
-    return LanguageModel(
-        network, tokenizer, name, decoder_blocks(network, blocks=how.get("blocks"))
-    )
-
-
-def _device(device: str | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"{device!r} is no device: {error}") from error
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"Device {device!r} was asked for, but torch sees no CUDA GPU here.")
-    return place
-
-
-def _placed(quantize: str | None, place: torch.device) -> dict[str, Any]:
-    """Return what puts quantised weights where they belong: they are made there, not moved."""
-    if quantize is None:
-        return {}
-    check_quantization(quantize, place)
-    return {"quantization_config": quantization(quantize), "device_map": {"": place}}
+    blocks = decoder_blocks(network, blocks=how.get("blocks"))
+    model = LanguageModel(network, tokenizer, name, blocks)
+    if offloaded(network):
+        # Later, adapters give these weights other names.
+        assert model.fingerprint
+    return model
 
 
 def _check_folder(name: str) -> None:

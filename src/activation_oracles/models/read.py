@@ -101,9 +101,12 @@ def logits_only_at(
     """
     output_layer = network.get_output_embeddings()
     assert isinstance(output_layer, nn.Module)
-    handle = output_layer.register_forward_pre_hook(
-        lambda _module, inputs: (inputs[0][rows, columns][None], *inputs[1:])
-    )
+
+    def cut(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        stream = inputs[0]
+        return (stream[rows.to(stream.device), columns.to(stream.device)][None], *inputs[1:])
+
+    handle = output_layer.register_forward_pre_hook(cut)
     try:
         yield
     finally:

@@ -185,13 +185,15 @@ class Target:
             for batch in _batches(contexts, deepest)
         )
         found: dict[int, Tensor] = {}
+        device = self.model.device
         for batch, layers in in_step(self.model, passes):
             streams = self._streams(batch, layers)
             for row, context in enumerate(batch):
                 for index in contexts.get(context, ()):
                     columns = list(places[index].positions)
                     found[index] = torch.cat(
-                        [streams[layer][row, columns] for layer in places[index].layers]
+                        # Of a model that is spread over devices, each block has its own.
+                        [streams[n][row, columns].to(device) for n in places[index].layers]
                     )
         return [found[index] for index in range(len(places))]
 

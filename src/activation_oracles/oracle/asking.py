@@ -125,7 +125,7 @@ class Asker:
         # Padding is on the right and attention is causal: no real token ever sees it.
         with logits_only_at(self.model.network, rows.to(device), columns.to(device) - 1):
             logits = self.model.network(input_ids=batch.ids.to(device), use_cache=False).logits
-        labels = batch.labels[rows, columns].to(device)
+        labels = batch.labels[rows, columns].to(logits.device)
         return -nn.functional.cross_entropy(logits[0].float(), labels, reduction="none")
 
     def generate(

@@ -18,11 +18,11 @@ MADE = "data"
 DECIDES_NOTHING = frozenset(
     {
         *("output", "resume", "log_every", "save_every", "evaluate_every", "evaluate_examples"),
-        *("trackers", "store", "store_gib", "shard"),
+        *("trackers", "store", "store_gib", "shard", "device_map"),
     }
 )
 """Fields that may differ between a run and its continuation: they leave the weights alone, those of
-the store and `shard` to rounding."""
+the store, `shard` and `device_map` to rounding."""
 
 
 class Lora(Settings):
@@ -104,6 +104,9 @@ class TrainConfig(Settings):
     Each block is gathered when it runs: slower, and all processes read and answer in step."""
     device: str | None = None
     """As `cpu` or `cuda:0`; a GPU where there is one, by default."""
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None = None
+    """Instead of a device: one process spreads the model over all that there are, block after
+    block."""
     attention: str | None = None
     """transformers' attention implementation; by default the architecture's own."""
     autocast: bool = False

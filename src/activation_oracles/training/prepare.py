@@ -137,6 +137,13 @@ def _load(config: TrainConfig) -> LanguageModel:
         "attention": config.attention,
         "quantize": config.quantize,
     }
+    if config.device_map is not None:
+        if processes.num_processes > 1 or config.shard:
+            raise ConfigError(
+                "device_map spreads the model over the devices of one process. Start one, without "
+                "`shard`; or leave it out, and set `shard` to share the model out over processes."
+            )
+        how["device_map"] = config.device_map
     if config.shard:
         assert processes.device is not None
         return load_sharded(config.model, processes.device, **how)
