@@ -151,3 +151,19 @@ def test_examples_without_a_text_come_back(tmp_path):
     examples = [replace(example(number), context=(), shown="nothing") for number in range(3)]
     store.write(tmp_path, {"train": examples}, MANIFEST)
     assert list(store.read(tmp_path, "train")) == examples
+
+
+def test_a_disk_that_is_full_leaves_what_was_there_and_is_named(tmp_path, monkeypatch):
+    store.write(tmp_path, {"train": [example(1)]}, MANIFEST)
+    before = (tmp_path / "train.parquet").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.rows, "columns", full)
+    with pytest.raises(
+        DataError, match=r"train\.parquet cannot be written.*No space left.*make room"
+    ):
+        store.write(tmp_path, {"train": [example(2)]}, MANIFEST)
+    assert (tmp_path / "train.parquet").read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["train.parquet"]

@@ -18,7 +18,6 @@ from activation_oracles.training import checkpoint, loop, together
 from activation_oracles.training.loop import steps, train
 from activation_oracles.training.prepare import prepare
 from activation_oracles.training.stopping import StoppedError, listening
-from activation_oracles.training.writing import writing
 
 
 def weights(folder):
@@ -168,15 +167,6 @@ def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on(
     assert [line[:10] for line in lines if "loss" in line] == [
         f'{{"step": {n}' for n in range(1, 5)
     ]
-
-
-def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(KeyError), writing(path) as part:  # noqa: PT012
-        part.write_text("half")
-        raise KeyError
-    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("file", "old")]
 
 
 @pytest.mark.parametrize("poisoned", ["loss", "gradient"])

@@ -2,16 +2,21 @@
 
 import json
 import logging
+import platform
 from dataclasses import replace
 
 import numpy as np
+import peft
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 
+import activation_oracles
 from activation_oracles.errors import ConfigError, DataError, MismatchError
 from activation_oracles.models.load import load
 from activation_oracles.models.target import Target
+from activation_oracles.oracle.inspection import inspect
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.oracle.prompt import Template
 from activation_oracles.tasks import store
@@ -156,6 +161,12 @@ def test_the_result_is_an_oracle_that_says_how_it_was_made(config, tiny_model):
     assert oracle.card.training["config"]["learning_rate"] == config.learning_rate
     assert set(oracle.card.scores["held_out"]) == {"even", "odd"}
     assert TrainConfig.load(folder / "config.yaml") == config
+    assert oracle.card.training["versions"] == {
+        "activation-oracles": activation_oracles.__version__,
+        "python": platform.python_version(),
+        **{one.__name__: one.__version__ for one in (torch, transformers, peft)},
+    }
+    assert inspect(str(folder)).package_version == activation_oracles.__version__
 
 
 def test_training_touches_neither_the_base_model_nor_the_random_numbers(config, tiny_model):

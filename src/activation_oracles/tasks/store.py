@@ -16,6 +16,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.errors import DataError
+from activation_oracles.files import writing
 from activation_oracles.tasks import rows
 from activation_oracles.tasks.rows import LISTS, WORDS, Rows
 from activation_oracles.tasks.task import SPLITS, Split, split_of
@@ -51,7 +52,8 @@ def write(
     The manifest is written last: a folder that has one is whole.
 
     Raises:
-        DataError: a split has another name than `train` or `held_out`, or `train` is empty.
+        DataError: a split has another name than `train` or `held_out`, `train` is empty, or the
+            folder cannot be written to.
     """
     if not set(splits) <= set(SPLITS) or not splits.get("train"):
         raise DataError(
@@ -67,9 +69,8 @@ def write(
         "splits": {name: _write_split(folder, name, split) for name, split in splits.items()},
         "versions": {name: _version(name) for name in ("activation-oracles", "pyarrow")},
     }
-    temporary = folder / f"{MANIFEST}.part"
-    temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(folder / MANIFEST)
+    with writing(folder / MANIFEST) as part:
+        part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
 
 
@@ -222,13 +223,15 @@ def _version(package: str) -> str:
 def _write_split(folder: Path, name: str, examples: Sequence[Example]) -> dict[str, Any]:
     """Write one file, piece by piece, and return what the manifest says of it."""
     arrow, parquet = rows.pyarrow()
-    path, temporary = folder / f"{name}.parquet", folder / f"{name}.parquet.part"
+    path = folder / f"{name}.parquet"
     tasks: Counter[str] = Counter()
-    with parquet.ParquetWriter(temporary, rows.schema(), compression="zstd") as file:
+    with (
+        writing(path) as part,
+        parquet.ParquetWriter(part, rows.schema(), compression="zstd") as file,
+    ):
         for some in rows.chunked(examples):
             tasks.update(one.task for one in some)
             file.write_table(arrow.Table.from_pydict(rows.columns(some), schema=rows.schema()))
-    temporary.replace(path)
     return {
         "examples": len(examples),
         "tasks": dict(sorted(tasks.items())),

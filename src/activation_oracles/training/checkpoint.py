@@ -24,11 +24,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.files import writing
 from activation_oracles.tasks.task import random_for
 from activation_oracles.training import together
 from activation_oracles.training.metrics import diverged
 from activation_oracles.training.randomness import random_state, set_random_state
-from activation_oracles.training.writing import writing
 
 KEPT = 2
 """Checkpoints that are kept."""

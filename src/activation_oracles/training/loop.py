@@ -19,6 +19,7 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from activation_oracles.files import naming_what_fails, writing
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.oracle.collate import Batch
 from activation_oracles.tasks import store
@@ -33,7 +34,7 @@ from activation_oracles.training.progress import Step, bar
 from activation_oracles.training.randomness import random_numbers_kept
 from activation_oracles.training.stopping import Heard, StoppedError, listening
 from activation_oracles.training.tracking import check_trackers, tracking
-from activation_oracles.training.writing import naming_what_fails, writing
+from activation_oracles.training.versions import versions
 
 Vectors = Mapping[int, Tensor | None]
 """What each example is shown, by its index; None for nothing."""
@@ -261,6 +262,7 @@ def _finish(run: Run, scores: dict[str, HeldOutScore]) -> None:
             for source in run.config.sources
         ],
         "steps": run.num_steps,
+        "versions": versions(),
     }
     held_out = {task: asdict(score) for task, score in scores.items()}
     run.oracle.card = run.oracle.card.model_copy(

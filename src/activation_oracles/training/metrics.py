@@ -17,10 +17,10 @@ from accelerate import PartialState
 from torch import Tensor
 
 from activation_oracles.errors import ConfigError
+from activation_oracles.files import naming_what_fails, writing
 from activation_oracles.training import together
 from activation_oracles.training.evaluate import HeldOutScore
 from activation_oracles.training.tracking import Tell
-from activation_oracles.training.writing import naming_what_fails, writing
 
 
 class Metrics:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from activation_oracles.errors import ConfigError
+from activation_oracles.files import writing
 from activation_oracles.training.evaluate import HeldOutScore
 from activation_oracles.training.running import Outcome
-from activation_oracles.training.writing import writing
 
 SEED = "seed"
 Metric = Literal["loss", "accuracy"]

@@ -19,6 +19,7 @@ from threading import Thread
 from typing import IO, Any
 
 from activation_oracles.errors import ConfigError, OracleError
+from activation_oracles.files import naming_what_fails, writing
 from activation_oracles.models.load import read_shape
 from activation_oracles.oracle.card import FILE_NAME, Card
 from activation_oracles.tasks import store
@@ -28,7 +29,6 @@ from activation_oracles.training.evaluate import HeldOutScore
 from activation_oracles.training.grid import Planned
 from activation_oracles.training.loop import train
 from activation_oracles.training.stopping import Heard, StoppedError, listening
-from activation_oracles.training.writing import naming_what_fails, writing
 
 SECONDS_BETWEEN_LOOKS = 0.2
 REMEMBERED = 8000

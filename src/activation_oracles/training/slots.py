@@ -19,13 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from activation_oracles.errors import DataError, MismatchError
+from activation_oracles.files import writing
 from activation_oracles.models.store import GIB, ReadingStore
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
 from activation_oracles.tasks.task import random_for
 from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.survey import Survey
-from activation_oracles.training.writing import writing
 from activation_oracles.types import READING, Example, own_row
 
 MEANS = "means.safetensors"

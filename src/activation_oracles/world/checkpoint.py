@@ -9,6 +9,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Qwen3ForCausalLM
 
+from activation_oracles.files import writing
+
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHT = "weight"
 
@@ -27,9 +29,8 @@ def save(
         for optimizer in optimizers:
             for kind, value in optimizer.state.get(weight, {}).items():
                 tensors[f"{kind}/{name}"] = value
-    part = folder / "checkpoint.part"
-    save_file(tensors, part, {"state": json.dumps(state)})
-    part.replace(folder / CHECKPOINT)
+    with writing(folder / CHECKPOINT) as part:
+        save_file(tensors, part, {"state": json.dumps(state)})
 
 
 def resume(

@@ -1,7 +1,7 @@
-"""What a run writes is whole or not there, and a disk that is full is an error with a way out.
+"""What is written is whole or not there, and a disk that is full is an error with a way out.
 
-Written beside, flushed to the disk and renamed: a run that is killed at any moment, or a machine
-that loses its power, leaves what was there before or what shall be there, never half of it.
+Written beside, flushed to the disk and renamed: whatever is killed at any moment, or a machine that
+loses its power, leaves what was there before or what shall be there, never half of it.
 """
 
 import os
@@ -49,8 +49,8 @@ def naming_what_fails(path: Path) -> Generator[None]:
     # safetensors reports a full disk as an error of its own.
     except (OSError, SafetensorError) as error:
         raise DataError(
-            f"{path} cannot be written: {error}. What was saved before is whole: make room, or "
-            "mend the disk, and go on with `resume`."
+            f"{path} cannot be written: {error}. What was there before is whole: make room, or "
+            "mend the disk, and start again; a training run goes on with `resume`."
         ) from error
 
 
