@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from activation_oracles.errors import ConfigError, MismatchError
+from activation_oracles.files import writing
 from activation_oracles.models.blocks import layer_at
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.oracle.calibrator import Calibrator, Method
@@ -220,13 +221,14 @@ class Card(BaseModel):
             )
 
     def save(self, folder: str | Path) -> None:
-        """Write `ao_config.json` into a folder."""
+        """Write `ao_config.json` into a folder.
+
+        Raises:
+            DataError: it cannot be written; a card that was there before is whole.
+        """
         fields = self.model_dump(mode="json", by_alias=True)
-        path = Path(folder) / FILE_NAME
-        # Beside it first: a card that is there already may be the only one.
-        part = path.with_name(f".{FILE_NAME}")
-        part.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        with writing(Path(folder) / FILE_NAME) as part:
+            part.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, source: str) -> "Card | None":

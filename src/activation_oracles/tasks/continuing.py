@@ -19,6 +19,7 @@ from pydantic import Field
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.errors import ConfigError, DataError, MismatchError
+from activation_oracles.files import writing
 from activation_oracles.tasks import store
 from activation_oracles.tasks.corpora import Ledger, draw_documents
 from activation_oracles.tasks.sources import Document, encode, read_documents
@@ -257,6 +258,5 @@ def _read_record(path: Path) -> dict[str, Any] | None:
 
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".manifest.part")
-    temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(manifest_of(path))
+    with writing(manifest_of(path)) as part:
+        part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
