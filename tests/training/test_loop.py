@@ -4,6 +4,7 @@ import json
 import logging
 import platform
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import peft
@@ -143,6 +144,22 @@ def test_where_how_and_how_strongly_vectors_are_written_is_learned_and_stands_in
     names = ("hook_onto_layer", "steering_coefficient", "injection_mode")
     assert [cards[0][name] for name in names] == [1, 1.0, "add"]
     assert [cards[n][names[n - 1]] for n in (1, 2, 3)] == list(settings.values())
+
+
+def test_an_adapter_of_some_blocks_changes_no_other(config):
+    lora = Lora(rank=4, alpha=8, dropout=0.0, blocks=(1, 2))
+    folder = train(changed(config, lora=lora, max_steps=2), progress=quiet)
+    names = set(load_file(folder / "adapter_model.safetensors"))
+    assert {name.split(".layers.")[1].split(".")[0] for name in names} == {"1", "2"}
+    assert {"mlp", "self_attn"} == {name.split(".")[-4] for name in names}
+    oracle = Oracle.from_pretrained(str(folder))
+    assert set(oracle.model.adapters.parameters(oracle.adapter))
+
+
+def test_a_block_that_is_not_there_is_refused_before_anything_is_written(config):
+    with pytest.raises(ConfigError, match=r"lora\.blocks \[1, 99\].*0 to"):
+        train(changed(config, lora=Lora(blocks=(1, 99))), progress=quiet)
+    assert not Path(config.output).exists()
 
 
 def test_learning_lowers_the_loss(config):

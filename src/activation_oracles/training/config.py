@@ -36,6 +36,9 @@ class Lora(Settings):
     """On the adapter's input. 0 is faster, by a third where rank is near the model's width."""
     layers: str | tuple[str, ...] = "all-linear"
     """Names of the layers it adapts; `all-linear` is every linear layer inside the text blocks."""
+    blocks: tuple[int, ...] | None = None
+    """In which blocks, counted from 0; in all by default. A few behind the one that vectors are
+    written after can turn them into what words leave there, and leave the rest to the base."""
 
 
 class TrainConfig(Settings):

@@ -110,7 +110,9 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
     slots = fill(config, Target(model), examples, (known, of_held_out))
     # The same first weights on every process, then different dropout.
     set_seed(config.seed)
-    oracle = Oracle.new(model, _card(config, model, known), _lora(config), adapter=_free(model))
+    oracle = Oracle.new(
+        model, _card(config, model, known), _lora(config, model), adapter=_free(model)
+    )
     set_seed(config.seed + 1 + processes.process_index)
     return Run(
         config=config,
@@ -220,9 +222,15 @@ def _card(config: TrainConfig, model: LanguageModel, known: Survey) -> Card:
     return bare.model_copy(update={**shown, "percents": ()})
 
 
-def _lora(config: TrainConfig) -> LoraConfig:
+def _lora(config: TrainConfig, model: LanguageModel) -> LoraConfig:
     lora = config.lora
-    return LoraConfig(
+    some = None if lora.blocks is None else sorted(set(lora.blocks))
+    if some is not None and not set(some) <= set(range(model.num_layers)):
+        raise ConfigError(
+            f"lora.blocks {some} are not all blocks of {model.name!r}, which has 0 to "
+            f"{model.num_layers - 1}."
+        )
+    made = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
         lora_dropout=lora.dropout,
@@ -230,6 +238,12 @@ def _lora(config: TrainConfig) -> LoraConfig:
         bias="none",
         task_type="CAUSAL_LM",
     )
+    if some is not None:
+        # Afterwards: PEFT takes blocks with names only, and `all-linear` becomes names where it is
+        # put into the model. The pattern, because experts are numbered too.
+        made.layers_to_transform = some
+        made.layers_pattern = model.blocks.path.rpartition(".")[2]
+    return made
 
 
 def _free(model: LanguageModel) -> str:
