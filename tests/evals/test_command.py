@@ -8,7 +8,7 @@ import pytest
 from activation_oracles.cli.asking import choices_of, limited, readings
 from activation_oracles.cli.eval import Eval
 from activation_oracles.cli.main import main
-from activation_oracles.evals.evaluation import load
+from activation_oracles.evals.running import kept
 from activation_oracles.types import Example
 
 pytest.importorskip("pyarrow")
@@ -74,14 +74,14 @@ def test_every_task_has_the_oracle_its_controls_and_the_baselines(evaluated):
 
 
 def test_a_forced_choice_says_nothing_but_the_choices(evaluated):
-    chosen = [r for r in load(evaluated / "records.jsonl") if r.who == "oracle, forced choice"]
+    chosen = [r for r in kept(evaluated) if r.who == "oracle, forced choice"]
     assert {record.text for record in chosen} <= {"red", "blue"}
     assert len(chosen) == 4 * 6
 
 
 def test_with_nothing_written_answers_depend_on_the_prompt_alone(evaluated):
     said = {}
-    for record in load(evaluated / "records.jsonl"):
+    for record in kept(evaluated):
         if (record.who, record.control) == ("oracle", "nothing"):
             one = record.example
             key = one.question, one.layers, len(one.positions)
@@ -91,7 +91,8 @@ def test_with_nothing_written_answers_depend_on_the_prompt_alone(evaluated):
 def test_the_table_for_people_names_the_gain_over_each_control(evaluated):
     text = (evaluated / "table.md").read_text()
     assert "| classification/colour | linear probe, mean |" in text
-    assert "oracle's gain over" in text
+    assert "| task | who | gain | over |" in text
+    assert "| task | who | advantage over its best control | over |" in text
 
 
 def test_a_table_says_which_oracle_it_is_about(evaluated, folders):
@@ -112,14 +113,14 @@ def test_an_evaluation_over_a_store_says_the_same_and_reads_nothing_twice(
 
     oracle, data = folders
     store, out = tmp_path / "readings", tmp_path / "out"
-    kept = Eval(oracle=oracle, data=data, limit=6, max_new_tokens=4, store=str(store), out=str(out))
-    kept.run()
+    way = {"oracle": oracle, "data": data, "limit": 6, "max_new_tokens": 4, "store": str(store)}
+    Eval(**way, out=str(out)).run()
     assert "readings will grow by at most" in capsys.readouterr().err
-    said = [[one.text for one in load(at / "records.jsonl")] for at in (evaluated, out)]
+    said = [[one.text for one in kept(at)] for at in (evaluated, out)]
     assert said[0] == said[1]
     monkeypatch.setattr(Target, "_streams", lambda *_: pytest.fail("a text was read"))
-    kept.run()
-    assert [one.text for one in load(out / "records.jsonl")] == said[0]
+    Eval(**way, out=str(tmp_path / "again")).run()
+    assert [one.text for one in kept(tmp_path / "again")] == said[0]
 
 
 def test_json_on_stdout_is_the_table(folders, capsys):
@@ -130,7 +131,12 @@ def test_json_on_stdout_is_the_table(folders, capsys):
         )
         == 0
     )
-    assert set(json.loads(capsys.readouterr().out)) == {"about", "rows", "gains"}
+    assert set(json.loads(capsys.readouterr().out)) == {
+        "about",
+        "rows",
+        "gains",
+        "advantages",
+    }
 
 
 def test_a_missing_oracle_or_data_folder_is_one_line_and_exit_code_2(folders, tmp_path, capsys):
@@ -171,7 +177,7 @@ def test_examples_of_one_folder_are_judged_with_what_another_teaches(folders, tm
         in_words=False,
         out=str(tmp_path),
     ).run()
-    records = load(tmp_path / "records.jsonl")
+    records = kept(tmp_path)
     assert {record.example.answer for record in records} == {"red"}
     assert any(record.who == "linear probe, mean" for record in records)
 
@@ -187,7 +193,7 @@ def test_probes_that_could_not_answer_everything_are_left_out_with_a_word(
     store.write(tmp_path, {"train": made(0), "held_out": elsewhere}, manifest)
     Eval(oracle=oracle, data=str(tmp_path), limit=3, in_words=False, out=str(tmp_path)).run()
     assert "left out the probes: 3 of 3" in capsys.readouterr().err
-    who = {record.who for record in load(tmp_path / "records.jsonl")}
+    who = {record.who for record in kept(tmp_path)}
     assert who == {"oracle", "oracle, forced choice", "most frequent answer"}
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from activation_oracles.errors import ConfigError, DataError
-from activation_oracles.evals.evaluation import compare, load, markdown, run, save, table
+from activation_oracles.evals.evaluation import advantages, compare, run, table
 from activation_oracles.evals.grade import exact, yes_no
+from activation_oracles.evals.summary import markdown
 from activation_oracles.types import Example
 
 
@@ -85,23 +86,6 @@ def test_an_evaluation_without_examples_or_without_a_rule_is_refused():
         run(EXAMPLES, [Says("red"), *CONTROLS], {"colour": exact})
 
 
-def test_records_survive_the_disk(tmp_path):
-    records = run(EXAMPLES, [Says('a "quoted"\nline\u2028é'), *CONTROLS], exact)
-    save(records, tmp_path / "records.jsonl")
-    assert load(tmp_path / "records.jsonl") == records
-
-
-def test_a_damaged_file_of_records_names_the_line(tmp_path):
-    records = run(EXAMPLES, [Says("red"), *CONTROLS], exact)
-    path = tmp_path / "records.jsonl"
-    save(records[:1], path)
-    path.write_text(path.read_text() + "{}\n")
-    with pytest.raises(DataError, match="line 2"):
-        load(path)
-    with pytest.raises(DataError):
-        load(tmp_path / "missing.jsonl")
-
-
 def test_a_cell_cannot_break_the_table_for_people():
     rows = table(run([example("a", "b", task="x|y")], [Says("a"), *CONTROLS], exact))
     lines = markdown(rows).splitlines()
@@ -118,3 +102,15 @@ def test_a_comparison_is_made_row_by_row_against_everyone_else():
     assert ("colour", "oracle", None) not in gains
     with pytest.raises(DataError, match="nobody"):
         compare(records, "nobody")
+
+
+def test_an_advantage_is_over_the_best_of_ones_own_controls():
+    answerers = [Says("red"), Says("red", name="probe"), Says("green", control="nothing")]
+    answerers.append(Says("red", control="donor"))
+    records = run(EXAMPLES, answerers, exact)
+    [(task, control, score)] = {
+        (one.task, one.other_control, one.gain.score)
+        for one in advantages(compare(records, "oracle"))
+        if one.task == "colour"
+    }
+    assert (task, control, score) == ("colour", "donor", 0)

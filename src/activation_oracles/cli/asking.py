@@ -26,11 +26,20 @@ class Asking:
     """An oracle and its target, as the answerers of an evaluation."""
 
     oracle: "Oracle"
-    target: "Target"
+    targets: "Mapping[str, Target]"
+    """The models that are read, by subject's name; the empty name is the one without an adapter, or
+    whatever is read where examples name no subject."""
     choices: "Mapping[str, tuple[str, ...]]"
     """The answers to choose between, of each task that has few."""
     max_new_tokens: int
     seed: int
+    donors_differ: bool = False
+    """Whether only texts with another answer lend their activations."""
+
+    @property
+    def target(self) -> "Target":
+        """What is read where an example names no subject."""
+        return self.targets[""]
 
     def oracles(self, read: "Read", *, closed: bool) -> "list[Answerer]":
         """Return the oracle and its controls, answering freely and, where it can, by choice."""
@@ -87,6 +96,7 @@ class Asking:
         self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False
     ) -> list[str]:
         """Let the oracle choose between the answers that its task knows, wording by wording."""
+        from activation_oracles.evals.cases import subject_of
         from activation_oracles.oracle.controls import Nothing
 
         rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -96,7 +106,8 @@ class Asking:
         said: dict[int, str] = {}
         for (task, question), indices in rows.items():
             readings = [
-                reading_of(self.target, examples[index], vectors[index]) for index in indices
+                reading_of(self.targets[subject_of(examples[row])], examples[row], vectors[row])
+                for row in indices
             ]
             chosen = self.oracle.choose(readings, question, self.choices[task], controls=controls)
             assert isinstance(chosen, list)
@@ -104,14 +115,31 @@ class Asking:
                 said[index] = answer.controls["nothing"].text if nothing else answer.text
         return [said[index] for index in range(len(examples))]
 
+    def of_subjects(self, own: "Read", base: "Read", *, closed: bool) -> "list[Answerer]":
+        """Return what subjects other than the base add: their difference from it, and it alone."""
+        from activation_oracles.evals.answerers import Shown
+        from activation_oracles.evals.subjects import Difference
+
+        ways = [("oracle", self.say)]
+        ways += [("oracle, forced choice", self.choose)] if closed else []
+        return [
+            one
+            for name, say in ways
+            for one in (
+                Shown(name, "base", base, say),
+                Shown(f"{name}, of the difference", None, Difference(own, base), say),
+            )
+        ]
+
     def _shown(self, name: str, read: "Read", say: "Say", blind: "Say") -> "list[Answerer]":
         from activation_oracles.evals.answerers import Donors, RandomDirections, Shown
 
+        donors = Donors(read, self.seed, other_answer=self.donors_differ)
         return [
             Shown(name, None, read, say),
             Shown(name, "nothing", read, blind),
             Shown(name, "random", RandomDirections(read, self.seed), say),
-            Shown(name, "donor", Donors(read, self.seed), say),
+            Shown(name, "donor", donors, say),
         ]
 
 

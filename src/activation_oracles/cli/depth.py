@@ -63,7 +63,7 @@ class Depth:
     """Keep the result in the oracle's `ao_config.json`: asking without a layer then reads at the
     recommended one, and elsewhere says what was found there."""
     out: str | None = None
-    """Folder for every answer (records.jsonl) and the table (depth.json, depth.md)."""
+    """Folder for every answer (answers.parquet) and the table (depth.json, depth.md)."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -71,7 +71,7 @@ class Depth:
         """Print the table and what it means to stdout; progress goes to stderr."""
         from activation_oracles.evals.depth import compare_depths
         from activation_oracles.evals.depth_table import told
-        from activation_oracles.evals.evaluation import save
+        from activation_oracles.evals.records import write_records
         from activation_oracles.oracle.oracle import Oracle
 
         if self.save:
@@ -91,7 +91,7 @@ class Depth:
         if self.out is not None:
             folder = Path(self.out)
             folder.mkdir(parents=True, exist_ok=True)
-            save(records, folder / "records.jsonl")
+            write_records(folder / "answers.parquet", records)
             (folder / "depth.json").write_text(as_json + "\n", encoding="utf-8")
             (folder / "depth.md").write_text(as_text + "\n", encoding="utf-8")
         if self.save:
@@ -121,7 +121,9 @@ class Depth:
         sets = layer_sets(self.layers, model.num_layers, oracle.card.fixed_sets)
         adapter = model.add_adapter(self.adapter) if self.adapter else None
         choices = choices_of(readings(self.training or self.data, "train"))
-        asking = Asking(oracle, Target(model, adapter), choices, self.max_new_tokens, self.seed)
+        asking = Asking(
+            oracle, {"": Target(model, adapter)}, choices, self.max_new_tokens, self.seed
+        )
         found: list[Record] = []
         for closed, grade in ((True, exact), (False, token_f1)):
             asked = [one for one in examples if (one.task in choices) == closed]

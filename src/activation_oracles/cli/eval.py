@@ -1,9 +1,8 @@
 """`ao eval`: an oracle's answers to held-out questions, beside controls and a linear probe."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +12,9 @@ from activation_oracles.errors import DataError
 
 if TYPE_CHECKING:
     from activation_oracles.evals.answerers import Read
-    from activation_oracles.evals.evaluation import Answerer, Comparison, Record
+    from activation_oracles.evals.evaluation import Answerer
+    from activation_oracles.evals.running import Part
+    from activation_oracles.evals.summary import Summary
     from activation_oracles.oracle.oracle import Oracle
     from activation_oracles.types import Example
 
@@ -61,37 +62,20 @@ class Eval:
     store_gib: float | None = None
     """How large that folder may grow."""
     out: str | None = None
-    """Folder for every answer (records.jsonl) and the table (table.json, table.md)."""
+    """Folder for settings, every answer and the table. A run that was stopped goes on there."""
     json: bool = False
     """Print the table as JSON."""
 
     def run(self) -> None:
         """Print the table to stdout; progress goes to stderr."""
-        from activation_oracles.evals.evaluation import compare, markdown, save, table
-
-        records, about = self._evaluated()
-        rows, gains = table(records), compare(records, "oracle")
-        held = {
-            "about": about,
-            "rows": [asdict(row) for row in rows],
-            "gains": [asdict(one) for one in gains],
-        }
-        as_json = json.dumps(held, indent=1)
-        facts = "\n".join(f"- {name}: {value}" for name, value in about.items())
-        as_text = f"{markdown(rows)}\n\n{told(gains)}\n\n{facts}"
+        found = self._evaluated()
         if self.out is not None:
-            folder = Path(self.out)
-            folder.mkdir(parents=True, exist_ok=True)
-            save(records, folder / "records.jsonl")
-            (folder / "table.json").write_text(as_json + "\n", encoding="utf-8")
-            (folder / "table.md").write_text(as_text + "\n", encoding="utf-8")
-        print(as_json if self.json else as_text)
+            found.save(Path(self.out))
+        print(found.as_json() if self.json else found.as_markdown())
 
-    def _evaluated(self) -> "tuple[list[Record], dict[str, object]]":
-        """Return every answer, and what was evaluated on what, by name and hash."""
-        from activation_oracles.evals.answerers import Remembering
-        from activation_oracles.evals.evaluation import run
-        from activation_oracles.evals.grade import exact, token_f1
+    def _evaluated(self) -> "Summary":
+        from activation_oracles.evals.running import answered
+        from activation_oracles.evals.summary import summary
         from activation_oracles.models.target import Target
         from activation_oracles.oracle.oracle import Oracle
 
@@ -110,11 +94,22 @@ class Eval:
             device_map=self.device_map,
             quantize=self.quantize,
         )
-        asking = Asking(
-            oracle, Target(oracle.model), choices_of(training), self.max_new_tokens, self.seed
-        )
+        targets = {"": Target(oracle.model)}
+        asking = Asking(oracle, targets, choices_of(training), self.max_new_tokens, self.seed)
+        parts, about = self._parts(asking, examples, training), self._about(oracle)
+        folder = Path(self.out) if self.out is not None else None
+        return summary(answered(parts, folder=folder, about=about, progress=progress), about)
+
+    def _parts(
+        self, asking: "Asking", examples: "Sequence[Example]", training: "Sequence[Example]"
+    ) -> "list[Part]":
+        """Return who is asked what: tasks with few answers as a choice and by probes, too."""
+        from activation_oracles.evals.answerers import Remembering
+        from activation_oracles.evals.grade import exact, token_f1
+        from activation_oracles.evals.running import Part
+
         vectors = self._reader(asking, examples, training)
-        records: list[Record] = []
+        found: list[Part] = []
         for closed, grade in ((True, exact), (False, token_f1)):
             asked = [one for one in examples if (one.task in asking.choices) == closed]
             read = Remembering(vectors)
@@ -122,8 +117,8 @@ class Eval:
                 answerers = asking.oracles(read, closed=closed)
                 answerers += asking.baselines(training, in_words=self.in_words)
                 answerers += asking.probes(read, training, asked) if closed else []
-                records += run(asked, answerers, grade, progress=_progress)
-        return records, self._about(oracle)
+                found.append(Part(asked, answerers, grade))
+        return found
 
     def _reader(
         self, asking: "Asking", examples: "Sequence[Example]", training: "Sequence[Example]"
@@ -154,22 +149,8 @@ class Eval:
         }
 
 
-def told(gains: "Sequence[Comparison]") -> str:
-    """Return how much better the oracle did than everyone else, as a table for people."""
-    lines = [
-        "| task | oracle's gain over | control | gain | 95 % | n |",
-        "|---|---|---|---|---|---|",
-    ]
-    for one in gains:
-        gain = one.gain
-        lines.append(
-            f"| {one.task} | {one.other} | {one.other_control or '-'} | {gain.score:+.3f} "
-            f"| {gain.low:+.3f} to {gain.high:+.3f} | {gain.num_answers} |"
-        )
-    return "\n".join(lines)
-
-
-def _progress(answerers: "Sequence[Answerer]") -> "Iterable[Answerer]":
+def progress(answerers: "Sequence[Answerer]") -> "Iterable[Answerer]":
+    """Draw a bar on stderr, and say on it who answers."""
     from tqdm import tqdm
 
     bar = tqdm(answerers, file=sys.stderr, unit="answerer")

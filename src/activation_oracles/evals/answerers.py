@@ -5,7 +5,7 @@ models nor oracles.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from activation_oracles.evals.cases import subject_of, unit_of
 from activation_oracles.types import Example
 
 Vectors = Sequence[Float[Tensor, "slot d_model"]]
@@ -41,7 +42,7 @@ class Remembering:
     """Reads each example once, however many answerers want it; vectors wait on the CPU."""
 
     read: Read
-    _held: dict[tuple[tuple[int, ...], ...], Tensor] = field(default_factory=dict, repr=False)
+    _held: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
 
     def __call__(self, examples: Sequence[Example]) -> Vectors:
         """Return what `read` would."""
@@ -70,12 +71,14 @@ class Donors:
     """Another text's activations, of the same task and layers: what any text of the kind gives.
 
     The other text is drawn regardless of its answer, so the score is what answers agree by chance,
-    not zero. Where it shows fewer vectors than needed they are repeated, where more the last are
-    taken.
+    not zero; unless only texts with other answers may lend. Where it shows fewer vectors than
+    needed they are repeated, where more the last are taken.
     """
 
     read: Read
     seed: int = 0
+    other_answer: bool = False
+    """Whether what lends must have another answer: then what is answered right was not read."""
 
     def __call__(self, examples: Sequence[Example]) -> Vectors:
         """Return another example's vectors for each; its own where there is no other text."""
@@ -85,13 +88,26 @@ class Donors:
             pools[one.task, one.layers].append(index)
         read = self.read(examples)
         return [
-            _fitted(read[_other(one, pools[one.task, one.layers], examples, random)], one)
+            _fitted(read[self._other(one, pools[one.task, one.layers], examples, random)], one)
             for one in examples
         ]
 
+    def _other(
+        self, one: Example, pool: Sequence[int], examples: Sequence[Example], random: Random
+    ) -> int:
+        """Return the index of a random example that may lend; of any where none may."""
+        start = random.randrange(len(pool))
+        for place in range(len(pool)):
+            index = pool[(start + place) % len(pool)]
+            other = examples[index]
+            is_other = unit_of(other) != unit_of(one) and other.context != one.context
+            if is_other and not (self.other_answer and other.answer == one.answer):
+                return index
+        return pool[start]
 
-def _place(example: Example) -> tuple[tuple[int, ...], ...]:
-    return example.context, example.positions, example.layers
+
+def _place(example: Example) -> Hashable:
+    return subject_of(example), example.context, example.positions, example.layers
 
 
 def _redirected(
@@ -100,16 +116,6 @@ def _redirected(
     noise = torch.randn(vectors.shape, generator=generator)
     lengths = vectors.float().norm(dim=-1, keepdim=True).cpu()
     return (noise / noise.norm(dim=-1, keepdim=True) * lengths).to(vectors)
-
-
-def _other(one: Example, pool: Sequence[int], examples: Sequence[Example], random: Random) -> int:
-    """Return the index of a random example of another text."""
-    start = random.randrange(len(pool))
-    for place in range(len(pool)):
-        index = pool[(start + place) % len(pool)]
-        if examples[index].source != one.source and examples[index].context != one.context:
-            return index
-    return pool[start]
 
 
 def _fitted(

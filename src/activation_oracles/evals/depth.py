@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from activation_oracles.errors import ConfigError, DataError
-from activation_oracles.evals.evaluation import Answerer, Record, run, source_of
+from activation_oracles.evals.cases import unit_of
+from activation_oracles.evals.evaluation import Answerer, Record, run
 from activation_oracles.evals.grade import Grade
 from activation_oracles.evals.statistics import Estimate, clustered, paired_difference
 from activation_oracles.models.blocks import named_layers
@@ -143,7 +144,7 @@ def compare_depths(
     records: Sequence[Record],
     *,
     trained: Collection[Layers] = (),
-    unit: Unit = source_of,
+    unit: Unit = unit_of,
     seed: int = 0,
 ) -> Depths:
     """Score every depth on half of the units, recommend one, and score it on the other half.

@@ -5,14 +5,13 @@ table is made without at least two controls, because a score alone cannot tell w
 what was guessed.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.evals.cases import unit_of
 from activation_oracles.evals.grade import Grade
 from activation_oracles.evals.statistics import Estimate, clustered, paired_difference
 from activation_oracles.types import Example
@@ -101,30 +100,35 @@ def run(
         ConfigError: fewer than two controls, two answerers of one name, or a task without a rule.
         DataError: there are no examples.
     """
-    _check(answerers)
+    check_answerers(answerers)
     if not examples:
         raise DataError("There are no examples to evaluate. Is this split empty?")
+    return [
+        record for answerer in progress(answerers) for record in judged(examples, answerer, grade)
+    ]
+
+
+def judged(
+    examples: Sequence[Example], answerer: Answerer, grade: Grade | Mapping[str, Grade]
+) -> list[Record]:
+    """Put every example to one answerer and judge what it says.
+
+    Raises:
+        ConfigError: a task without a rule.
+    """
     rules = grade if isinstance(grade, Mapping) else {one.task: grade for one in examples}
     without = sorted({one.task for one in examples} - set(rules))
     if without:
         raise ConfigError(f"Tasks {without} have no grade; give one for each.")
-    records: list[Record] = []
-    for answerer in progress(answerers):
-        texts = answerer.answer(examples)
-        assert len(texts) == len(examples), f"{answerer.name}: {len(texts)} of {len(examples)}"
-        records += [
-            Record(one, text, rules[one.task](text, one.answer), answerer.name, answerer.control)
-            for one, text in zip(examples, texts, strict=True)
-        ]
-    return records
+    texts = answerer.answer(examples)
+    assert len(texts) == len(examples), f"{answerer.name}: {len(texts)} of {len(examples)}"
+    return [
+        Record(one, text, rules[one.task](text, one.answer), answerer.name, answerer.control)
+        for one, text in zip(examples, texts, strict=True)
+    ]
 
 
-def source_of(example: Example) -> str:
-    """Return the unit that examples share by default: the text they come from."""
-    return example.source
-
-
-def table(records: Sequence[Record], *, unit: Callable[[Example], str] = source_of) -> list[Row]:
+def table(records: Sequence[Record], *, unit: Callable[[Example], str] = unit_of) -> list[Row]:
     """Return one row for each task and answerer, in the order they were first seen.
 
     Args:
@@ -140,7 +144,7 @@ def table(records: Sequence[Record], *, unit: Callable[[Example], str] = source_
 
 
 def compare(
-    records: Sequence[Record], who: str, *, unit: Callable[[Example], str] = source_of
+    records: Sequence[Record], who: str, *, unit: Callable[[Example], str] = unit_of
 ) -> list[Comparison]:
     """Set the answerer `who` (not its controls) against every other, task by task, row by row.
 
@@ -169,70 +173,37 @@ def compare(
     return found
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Return a table for people: score with its interval, how many, chance and majority."""
-    lines = [
-        "| task | who | control | score | 95 % | n | units | chance | majority | unscorable |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        said, interval, answers, units = "-", "-", 0, 0
-        if row.estimate is not None:
-            said = f"{row.estimate.score:.3f}"
-            interval = f"{row.estimate.low:.3f} to {row.estimate.high:.3f}"
-            answers, units = row.estimate.num_answers, row.estimate.num_units
-        who = " | ".join(_cell(name) for name in (row.task, row.who, row.control or "-"))
-        lines.append(
-            f"| {who} | {said} | {interval} | {answers} | {units} | {row.chance:.3f} "
-            f"| {row.majority:.3f} | {row.num_unscorable} |"
-        )
-    return "\n".join(lines)
+def advantages(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return, of each task and answerer, its gain over the best of its own controls.
+
+    The best is the one it gains least on: which that is was chosen on the same rows, so what is
+    left is rather too little than too much.
+    """
+    least: dict[tuple[str, str], Comparison] = {}
+    for one in comparisons:
+        held = least.get((one.task, one.who))
+        is_own = one.other == one.who and one.other_control is not None
+        if is_own and (held is None or one.gain.score < held.gain.score):
+            least[one.task, one.who] = one
+    return list(least.values())
 
 
-def save(records: Sequence[Record], path: str | Path) -> None:
-    """Write records as JSON lines, one object a line: who, control, text, score and the example."""
-    with Path(path).open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
-
-
-def load(path: str | Path) -> list[Record]:
-    """Read records that `save` wrote.
+def check_answerers(
+    answerers: Sequence[Answerer], *, min_controls: int = MIN_CONTROLS, are_distinct: bool = True
+) -> None:
+    """See that a table of these answerers can be read, and is honest.
 
     Raises:
-        DataError: the file is missing, or a line is not a record.
+        ConfigError: two have one name and must be distinct, or too few are controls.
     """
-    records: list[Record] = []
-    try:
-        # Not splitlines: an answer may hold a line separator that JSON leaves as it is.
-        for line in Path(path).read_text(encoding="utf-8").rstrip("\n").split("\n"):
-            fields: dict[str, Any] = json.loads(line)
-            example = {name: _immutable(value) for name, value in fields.pop("example").items()}
-            records.append(Record(Example(**example), **fields))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}, line {len(records) + 1}, is not a file of records ({error})."
-        ) from error
-    return records
-
-
-def _immutable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")
-
-
-def _check(answerers: Sequence[Answerer]) -> None:
     names = Counter((answerer.name, answerer.control) for answerer in answerers)
     twice = sorted(str(name) for name, count in names.items() if count > 1)
-    if twice:
+    if twice and are_distinct:
         raise ConfigError(f"Answerers {twice} come twice; a table could not tell them apart.")
     num_controls = sum(answerer.control is not None for answerer in answerers)
-    if num_controls < MIN_CONTROLS:
+    if num_controls < min_controls:
         raise ConfigError(
-            f"An evaluation needs at least {MIN_CONTROLS} controls, got {num_controls} among "
+            f"An evaluation needs at least {min_controls} controls, got {num_controls} among "
             f"{[answerer.name for answerer in answerers]}. Add for example no injection and a "
             "random direction."
         )

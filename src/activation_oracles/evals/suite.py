@@ -1,0 +1,94 @@
+"""What an evaluation is: rows, what counts as right, and between which answers to choose.
+
+One file makes one. It is given subjects, a folder of files, layers and positions; who answers, and
+under which controls, is the same for all of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.evals.cases import Case
+from activation_oracles.evals.grade import Grade
+from activation_oracles.evals.subjects import BASE, Subject
+from activation_oracles.models.target import Target
+
+At = Literal["token", "segment", "all"]
+"""Which tokens of a prompt are shown: one, its last ten, or all of them."""
+SEGMENT = 10
+"""Tokens of a segment, as published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What evaluations have to work with."""
+
+    subjects: tuple[Subject, ...] = ()
+    """Models under study; evaluations take those of their kind."""
+    files: Path | None = None
+    """Folder of the evaluation's own files: prompts, persons, texts."""
+    layers: tuple[int, ...]
+    """Where is read; several are shown together."""
+    at: At = "all"
+    limit: int = 100
+    """Prompts or texts at most, of each subject; 0 takes all."""
+    seed: int = 0
+
+    def of_kind(self, *kinds: str) -> tuple[Subject, ...]:
+        """Return the subjects of these kinds.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        found = tuple(one for one in self.subjects if one.kind in kinds)
+        if not found:
+            raise ConfigError(
+                f"This evaluation needs subjects of kind {' or '.join(kinds)}, and there are "
+                f"{sorted({one.kind for one in self.subjects}) or 'none'}. Name some in a file "
+                "for `subjects`."
+            )
+        return found
+
+    def file(self, name: str) -> Path:
+        """Return a file of the evaluation's own.
+
+        Raises:
+            DataError: no folder was given, or it has no such file.
+        """
+        if self.files is None:
+            raise DataError(f"This evaluation reads {name}: name the folder it lies in as `files`.")
+        found = self.files / name
+        if not found.is_file():
+            raise DataError(f"{self.files} has no {name}, which this evaluation reads.")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Rows, what counts as right, and between which answers to choose."""
+
+    name: str
+    about: str
+    """What it measures and where it comes from, in a sentence."""
+    subjects: tuple[Subject, ...]
+    """The models under study that its rows are read from, beside the one without an adapter."""
+    rows: Callable[[Mapping[str, Target]], Sequence[Case]]
+    """Draws the rows; gets the subjects by name, `BASE` among them."""
+    grade: Grade | Mapping[str, Grade]
+    """One rule for all, or one for each task."""
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The answers of each task that has few: those are put as a forced choice, too."""
+
+    def drawn(self, targets: Mapping[str, Target]) -> list[Case]:
+        """Return the rows.
+
+        Raises:
+            DataError: there are none.
+        """
+        assert BASE in targets, "the model without an adapter is a subject of every evaluation"
+        rows = list(self.rows(targets))
+        if not rows:
+            raise DataError(f"The evaluation {self.name!r} has no rows with what it was given.")
+        return rows
