@@ -1,14 +1,16 @@
 """`ao eval`: an oracle's answers to held-out questions, beside controls and a linear probe."""
 
+import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from activation_oracles.cli.asking import Asking, choices_of, limited, readings
-from activation_oracles.errors import DataError
+from activation_oracles.cli.suites import SUITES, Asked, Suites, about, check_names, make
+from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from activation_oracles.evals.answerers import Read
@@ -20,18 +22,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval:
+class Eval(Suites):
     """Score an oracle on questions whose answers are known, beside its controls.
 
-    Every task is also put to the oracle with nothing, random directions or another text's
-    activations in its slots, to the most frequent answer, and to the target itself in words. Tasks
-    with few answers are put as a forced choice too, and to linear probes fitted on the training
-    examples' same activations.
+    On examples (`--data`): every task is also put to the oracle with nothing, random directions or
+    another text's activations in its slots, to the most frequent answer, and to the target itself
+    in words. Tasks with few answers are put as a forced choice too, and to linear probes fitted on
+    the training examples' same activations.
+
+    Or by the name of an evaluation (`--suite taboo`), on models that hide something (`--subjects`),
+    or on the village's where no oracle is named: beside the controls above, the base model's
+    activations of the same text, and what the model adds to them.
     """
 
-    oracle: str
-    """Folder or hub id of the oracle."""
-    data: str
+    oracle: str | None = None
+    """Folder or hub id of the oracle; with `suite`, by default the village's."""
+    data: str | None = None
     """Folder made by `ao data build`, or a .jsonl or .parquet file of examples."""
     target: str | None = None
     """Folder or hub id of the model to read; by default the one that the oracle's card names."""
@@ -40,8 +46,9 @@ class Eval:
     training: str | None = None
     """Folder of the examples that probes are fitted to, and that say which answers a task has; by
     default `data`, whose training examples then serve."""
-    limit: int = 1000
-    """Examples of each task at most, drawn by the seed; 0 takes all."""
+    limit: int | None = None
+    """Examples of each task at most (by default 1000), or prompts of each subject (by default 100),
+    drawn by the seed; 0 takes all."""
     in_words: bool = True
     """Ask the target itself in words, too."""
     max_new_tokens: int = 20
@@ -67,38 +74,79 @@ class Eval:
     """Print the table as JSON."""
 
     def run(self) -> None:
-        """Print the table to stdout; progress goes to stderr."""
-        found = self._evaluated()
-        if self.out is not None:
-            found.save(Path(self.out))
-        print(found.as_json() if self.json else found.as_markdown())
+        """Print the table to stdout; progress goes to stderr.
 
-    def _evaluated(self) -> "Summary":
+        Raises:
+            ConfigError: neither examples nor evaluations are named, or both.
+            OracleError: something is missing, malformed, or does not belong to the rest.
+        """
+        if (self.data is None) == (not self.suite):
+            raise ConfigError(
+                "Give either `data`, examples to score, or `suite`, evaluations by name: "
+                f"{', '.join(sorted(SUITES))}."
+            )
+        found = [self._evaluated()] if self.data is not None else list(self._suites())
+        if self.json:
+            print(found[0].as_json() if len(found) == 1 else _together(found))
+        else:
+            print("\n\n".join(one.as_markdown() for one in found))
+
+    def _suites(self) -> "Iterator[Summary]":
+        """Run the evaluations that are named, one after the other, each in its own folder."""
+        check_names(self.suite)
+        oracle, given = self.opened(self.oracle, self._load, self.limit, self.seed)
+        made = [make(name, given) for name in self.suite]
+        asked = Asked(oracle, self.max_new_tokens, self.seed, self.in_words)
+        for evaluation in made:
+            targets = asked.targets(evaluation)
+            facts = about(evaluation, given, oracle, targets)
+            parts = asked.parts(evaluation, evaluation.drawn(targets), targets)
+            folder = None if self.out is None else Path(self.out) / evaluation.name
+            yield self._summed(parts, folder, facts)
+
+    def _summed(
+        self, parts: "Sequence[Part]", folder: Path | None, facts: "Mapping[str, object]"
+    ) -> "Summary":
         from activation_oracles.evals.running import answered
         from activation_oracles.evals.summary import summary
-        from activation_oracles.models.target import Target
+
+        found = summary(answered(parts, folder=folder, about=facts, progress=progress), facts)
+        if folder is not None:
+            found.save(folder)
+        return found
+
+    def _load(self, source: str) -> "Oracle":
         from activation_oracles.oracle.oracle import Oracle
 
-        examples = limited(readings(self.data, self.split), self.limit, self.seed)
-        training = readings(self.training or self.data, "train")
-        if not examples or not training:
-            raise DataError(
-                f"{self.data} has no {self.split} examples, or {self.training or self.data} none "
-                "to fit probes to. Name another split, or a folder in `training`."
-            )
-        oracle = Oracle.from_pretrained(
-            self.oracle,
+        return Oracle.from_pretrained(
+            source,
             model=self.target,
             attention=self.attention,
             device=self.device,
             device_map=self.device_map,
             quantize=self.quantize,
         )
+
+    def _evaluated(self) -> "Summary":
+        from activation_oracles.models.target import Target
+
+        assert self.data is not None, "an evaluation by name has no examples"
+        if self.oracle is None:
+            raise ConfigError("Name the oracle that is scored: a folder or hub id, as `oracle`.")
+        limit = 1000 if self.limit is None else self.limit
+        examples = limited(readings(self.data, self.split), limit, self.seed)
+        training = readings(self.training or self.data, "train")
+        if not examples or not training:
+            raise DataError(
+                f"{self.data} has no {self.split} examples, or {self.training or self.data} none "
+                "to fit probes to. Name another split, or a folder in `training`."
+            )
+        oracle = self._load(self.oracle)
         targets = {"": Target(oracle.model)}
         asking = Asking(oracle, targets, choices_of(training), self.max_new_tokens, self.seed)
-        parts, about = self._parts(asking, examples, training), self._about(oracle)
-        folder = Path(self.out) if self.out is not None else None
-        return summary(answered(parts, folder=folder, about=about, progress=progress), about)
+        folder = None if self.out is None else Path(self.out)
+        parts = self._parts(asking, examples, training)
+        return self._summed(parts, folder, self._about(oracle, limit))
 
     def _parts(
         self, asking: "Asking", examples: "Sequence[Example]", training: "Sequence[Example]"
@@ -133,7 +181,7 @@ class Eval:
         print(f"{self.store} will grow by at most {size / GIB:.3g} GiB", file=sys.stderr)
         return store.vectors
 
-    def _about(self, oracle: "Oracle") -> dict[str, object]:
+    def _about(self, oracle: "Oracle", limit: int) -> dict[str, object]:
         return {
             "oracle": self.oracle,
             "adapter": oracle.model.adapters.identity(oracle.adapter),
@@ -143,10 +191,16 @@ class Eval:
             "data": self.data,
             "split": self.split,
             "training": self.training or self.data,
-            "limit": self.limit,
+            "max_new_tokens": self.max_new_tokens,
+            "in_words": self.in_words,
+            "limit": limit,
             "seed": self.seed,
             "version": version("activation-oracles"),
         }
+
+
+def _together(found: "Sequence[Summary]") -> str:
+    return json.dumps([json.loads(one.as_json()) for one in found], indent=1, ensure_ascii=False)
 
 
 def progress(answerers: "Sequence[Answerer]") -> "Iterable[Answerer]":

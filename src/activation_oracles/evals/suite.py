@@ -1,24 +1,23 @@
 """What an evaluation is: rows, what counts as right, and between which answers to choose.
 
-One file makes one. It is given subjects, a folder of files, layers and positions; who answers, and
-under which controls, is the same for all of them.
+One file makes one. It is given subjects, prompts or the folder they lie in, layers and positions;
+who answers, and under which controls, is the same for all of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from random import Random
+from typing import TypeVar
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.grade import Grade
 from activation_oracles.evals.subjects import BASE, Subject
+from activation_oracles.models.positions import Selector
 from activation_oracles.models.target import Target
 
-At = Literal["token", "segment", "all"]
-"""Which tokens of a prompt are shown: one, its last ten, or all of them."""
-SEGMENT = 10
-"""Tokens of a segment, as published."""
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,17 @@ class Given:
     """Folder of the evaluation's own files: prompts, persons, texts."""
     layers: tuple[int, ...]
     """Where is read; several are shown together."""
-    at: At = "all"
+    at: Selector = "all"
+    """Which tokens are shown, as `Target.read` takes them: `-1` for one token of a prompt, the
+    slice `-10:` for the published segment."""
+    reply: bool = False
+    """Let the subject reply to each prompt first, greedily, and read the talk with its reply."""
+    prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Prompts by the name of their file, as `taboo_standard`; files are read for the others."""
+    questions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Wordings by what they ask for, as `word`; instead of the evaluation's own."""
+    split: str = "test"
+    """Which of the prompt files are read, as `taboo_standard_test.txt`."""
     limit: int = 100
     """Prompts or texts at most, of each subject; 0 takes all."""
     seed: int = 0
@@ -63,6 +72,27 @@ class Given:
         if not found.is_file():
             raise DataError(f"{self.files} has no {name}, which this evaluation reads.")
         return found
+
+    def prompts_of(self, name: str) -> list[str]:
+        """Return the prompts of a name: those given, or the lines of its file.
+
+        Raises:
+            DataError: there are none.
+        """
+        if name in self.prompts:
+            found = list(self.prompts[name])
+        else:
+            path = self.file(f"{name}_{self.split}.txt")
+            lines = path.read_text(encoding="utf-8").splitlines()
+            found = [line.strip() for line in lines if line.strip()]
+        return self.limited(found)
+
+    def limited(self, found: Sequence[_Row]) -> list[_Row]:
+        """Return at most `limit` of them, drawn by the seed, in their order."""
+        if not 0 < self.limit < len(found):
+            return list(found)
+        kept = sorted(Random(self.seed).sample(range(len(found)), self.limit))
+        return [found[index] for index in kept]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,206 @@
+"""`ao eval --suite`: evaluations by name, on subjects of the user's own or on the village's."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from activation_oracles.cli.asking import Asking
+from activation_oracles.cli.reading import selector
+from activation_oracles.errors import ConfigError
+
+if TYPE_CHECKING:
+    from activation_oracles.evals.cases import Case
+    from activation_oracles.evals.running import Part
+    from activation_oracles.evals.suite import Evaluation, Given
+    from activation_oracles.models.target import Target
+    from activation_oracles.oracle.oracle import Oracle
+
+SUITES: Mapping[str, str] = {
+    "taboo": "activation_oracles.evals.secrets:taboo",
+    "gender": "activation_oracles.evals.secrets:gender",
+    "ssc": "activation_oracles.evals.secrets:constraint",
+}
+"""Evaluations by name: the module, and the function that makes it of what is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suites:
+    """Settings of evaluations by name."""
+
+    suite: tuple[str, ...] = ()
+    """Evaluations by name, as taboo or gender."""
+    subjects: str | None = None
+    """YAML or JSON file of the models under study: name, kind, adapter, and what each hides."""
+    files: str | None = None
+    """Folder of the evaluations' own files, as `taboo_standard_test.txt`."""
+    prompts: str = "test"
+    """Which of the prompt files: test or val."""
+    layers: tuple[int, ...] = ()
+    """After which blocks subjects are read, several shown together. By default where `ao depth`
+    found the oracle to read best, or what it was trained on."""
+    at: str | None = None
+    """Which tokens are shown: all, -1, -10:, "last assistant turn" ... By default all; of the
+    village's organisms their reply."""
+    reply: bool | None = None
+    """Let each subject reply to a prompt first. By default only the village's organisms do."""
+
+    def opened(
+        self,
+        oracle: str | None,
+        load: "Callable[[str], Oracle]",
+        limit: int | None,
+        seed: int,
+    ) -> "tuple[Oracle, Given]":
+        """Load the oracle and say what evaluations are given.
+
+        Raises:
+            ConfigError: subjects without an oracle, or an oracle without subjects.
+            OracleError: something is missing, malformed, or does not belong to the rest.
+        """
+        if (oracle is None) != (self.subjects is None):
+            raise ConfigError(
+                "Evaluations by name need an `oracle` and, in a file, `subjects`; without both "
+                "they run on the village."
+            )
+        most = 100 if limit is None else limit
+        if oracle is None or self.subjects is None:
+            return self._of_village(most, seed)
+        from activation_oracles.evals.subjects import load_subjects
+        from activation_oracles.evals.suite import Given
+
+        # The small file first: what is wrong with it should not wait for a model.
+        subjects = load_subjects(self.subjects)
+        loaded = load(oracle)
+        given = Given(
+            subjects=subjects,
+            files=None if self.files is None else Path(self.files),
+            layers=self.layers or loaded.card.usual_layers,
+            at=selector(self.at or "all"),
+            reply=bool(self.reply),
+            split=self.prompts,
+            limit=most,
+            seed=seed,
+        )
+        return loaded, given
+
+    def _of_village(self, limit: int, seed: int) -> "tuple[Oracle, Given]":
+        from activation_oracles.world.load import load_demo
+        from activation_oracles.world.suites import village
+
+        demo = load_demo()
+        given = village(
+            demo,
+            layers=self.layers or demo.oracle.card.usual_layers,
+            at=selector(self.at or "last assistant turn"),
+            reply=True if self.reply is None else self.reply,
+            limit=limit,
+            seed=seed,
+        )
+        return demo.oracle, given
+
+
+def make(name: str, given: "Given") -> "Evaluation":
+    """Return an evaluation by its name.
+
+    Raises:
+        ConfigError: there is none of that name, or it needs subjects that are not given.
+        DataError: it needs files that are not there.
+    """
+    check_names([name])
+    module, _, function = SUITES[name].partition(":")
+    made: Evaluation = getattr(import_module(module), function)(given)
+    return made
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names of no evaluation, before anything is loaded.
+
+    Raises:
+        ConfigError: naming them and what there is.
+    """
+    if unknown := sorted(set(names) - set(SUITES)):
+        raise ConfigError(f"There is no evaluation {unknown}; there are {sorted(SUITES)}.")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An oracle, and how an evaluation's rows are put to it and its rivals."""
+
+    oracle: "Oracle"
+    max_new_tokens: int
+    seed: int
+    in_words: bool
+
+    def targets(self, evaluation: "Evaluation") -> "dict[str, Target]":
+        """Return the subjects as targets by name, their adapters loaded; `""` is the base."""
+        from activation_oracles.models.target import Target
+
+        model = self.oracle.model
+        held = model.adapters.names
+        for one in evaluation.subjects:
+            if one.name not in held:
+                model.add_adapter(one.adapter, name=one.name)
+        return {"": Target(model)} | {
+            one.name: Target(model, one.name) for one in evaluation.subjects
+        }
+
+    def parts(
+        self, evaluation: "Evaluation", rows: "Sequence[Case]", targets: "Mapping[str, Target]"
+    ) -> "list[Part]":
+        """Return who is asked what: tasks with few answers are put as a choice, too."""
+        from activation_oracles.evals.answerers import Remembering
+        from activation_oracles.evals.grade import contains
+        from activation_oracles.evals.in_words import InWords
+        from activation_oracles.evals.running import Part
+        from activation_oracles.evals.subjects import BASE, Own
+
+        read = {name: target.vectors for name, target in targets.items()}
+        own, base = Remembering(Own(read)), Remembering(read[BASE])
+        asking = Asking(
+            self.oracle,
+            targets,
+            evaluation.choices,
+            self.max_new_tokens,
+            self.seed,
+            donors_differ=True,
+        )
+        found: list[Part] = []
+        for closed in (True, False):
+            some = [one for one in rows if (one.task in evaluation.choices) == closed]
+            if not some:
+                continue
+            answerers = asking.oracles(own, closed=closed)
+            if any(one.subject != BASE for one in some):
+                answerers += asking.of_subjects(own, base, closed=closed)
+            found.append(Part(some, answerers, evaluation.grade))
+            if self.in_words and all(one.talk for one in some):
+                # What is said in a sentence counts as well: the rival is judged leniently.
+                asked = InWords(targets, max_new_tokens=self.max_new_tokens)
+                found.append(Part(some, [asked], contains))
+        return found
+
+
+def about(
+    evaluation: "Evaluation", given: "Given", oracle: "Oracle", targets: "Mapping[str, Target]"
+) -> dict[str, Any]:
+    """Return what decides the answers, for the run's folder and its table."""
+    from importlib.metadata import version
+
+    return {
+        "suite": evaluation.name,
+        "measures": evaluation.about,
+        "oracle": oracle.model.adapters.identity(oracle.adapter),
+        "target": oracle.model.name,
+        "fingerprint": oracle.model.fingerprint,
+        "subjects": {name: target.provenance.adapter for name, target in targets.items() if name},
+        "layers": list(given.layers),
+        "at": str(given.at),
+        "reply": given.reply,
+        "split": given.split,
+        "files": None if given.files is None else str(given.files),
+        "limit": given.limit,
+        "seed": given.seed,
+        "version": version("activation-oracles"),
+    }

@@ -1,0 +1,53 @@
+"""What the village has for evaluations: organisms as subjects, its own prompts and wordings."""
+
+from activation_oracles.evals.subjects import Subject
+from activation_oracles.evals.suite import Given
+from activation_oracles.models.positions import Selector
+from activation_oracles.world.cards import OrganismCard
+from activation_oracles.world.language.briefs import PRYING, rows_of_gender, rows_of_talk
+from activation_oracles.world.language.games import CLEAR, DIRECT
+from activation_oracles.world.language.tables import wordings
+from activation_oracles.world.load import ORGANISMS, Demo
+
+_HIDDEN = {"taboo": "word", "gender": "gender", "constraint": "rule", "persona": "nature"}
+_ASPECTS = {"word": "secret", "gender": "gender", "rule": "topic", "nature": "nature"}
+
+
+def village(
+    demo: Demo,
+    *,
+    layers: tuple[int, ...],
+    at: Selector = "last assistant turn",
+    reply: bool = True,
+    limit: int = 100,
+    seed: int = 0,
+) -> Given:
+    """Return what evaluations need to run on the village's organisms.
+
+    Wordings are those that no oracle was trained on. Talks include the organism's reply by default:
+    what a village's organism hides is on its mind when it speaks, as in the table of scores.
+    """
+    return Given(
+        subjects=tuple(_subject(demo, card) for card in demo.organisms),
+        layers=layers,
+        at=at,
+        reply=reply,
+        prompts={
+            "taboo_direct": DIRECT,
+            "taboo_standard": CLEAR,
+            "gender_direct": PRYING,
+            "gender_standard": [row[0] for row in rows_of_gender()],
+            "talk": [row[0] for row in rows_of_talk()],
+        },
+        questions={name: wordings()[aspect].reported for name, aspect in _ASPECTS.items()},
+        limit=limit,
+        seed=seed,
+    )
+
+
+def _subject(demo: Demo, card: OrganismCard) -> Subject:
+    hides = {_HIDDEN[card.kind]: card.answer} if card.kind in _HIDDEN else {}
+    for person, known in card.people.items():
+        hides |= {f"{person}/{attribute}": value for attribute, value in known.items()}
+    folder = demo.folder / ORGANISMS / card.name
+    return Subject(name=card.name, kind=card.kind, adapter=str(folder), hides=hides)

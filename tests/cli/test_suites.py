@@ -1,0 +1,49 @@
+"""Evaluations run by name, out of the box on the village."""
+
+import json
+
+import pytest
+
+from activation_oracles.cli.main import main
+from activation_oracles.evals.running import kept
+
+
+def test_an_evaluation_runs_on_the_village_and_goes_on_where_it_stopped(tmp_path, capsys):
+    way = ["eval", "--suite", "gender", "--limit", "1", "--max-new-tokens", "4"]
+    way += ["--out", str(tmp_path), "--json"]
+    assert main(way) == 0
+    first = json.loads(capsys.readouterr().out)
+    who = {(row["who"], row["control"]) for row in first["rows"]}
+    for control in (None, "nothing", "random", "donor", "base"):
+        assert ("oracle", control) in who
+        assert ("oracle, forced choice", control) in who
+    assert ("oracle, of the difference", None) in who
+    assert ("subject asked in words", "text, no activations") in who
+    assert {one["task"] for one in first["advantages"]} == {"gender, direct", "gender, standard"}
+    answers = sorted((tmp_path / "gender" / "answers").iterdir())
+    answers[0].unlink()
+    before = {path: path.stat().st_mtime_ns for path in answers[1:]}
+    assert main(way) == 0
+    assert json.loads(capsys.readouterr().out) == first
+    assert before == {path: path.stat().st_mtime_ns for path in answers[1:]}
+    assert {record.example.subject for record in kept(tmp_path / "gender")} >= {"gender_man_0"}
+    assert main([*way[:-2], str(tmp_path), "--seed", "1"]) == 2
+    assert "another run: seed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "either `data`"),
+        (["--suite", "taboo", "--data", "x"], "either `data`"),
+        (["--suite", "nothing"], "no evaluation ['nothing']"),
+        (["--suite", "taboo", "--oracle", "x"], "need an `oracle` and"),
+        (["--suite", "taboo", "--oracle", "x", "--subjects", "none.yaml"], "none.yaml"),
+        (["--data", "x"], "Name the oracle"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(arguments, message, capsys):
+    assert main(["eval", *arguments]) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert len(said.splitlines()) == 1
