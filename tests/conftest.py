@@ -14,6 +14,8 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+from families import FAMILIES
+
 ROOMS = ("types", "models", "oracle", "baselines", "tasks", "training", "evals", "dreams", "world")
 # Loads nothing yet: checks every annotated shape at every call from here on. Not in cli, which has
 # no shapes and names types that it does not load.
@@ -109,3 +111,28 @@ def tiny_model(tmp_path_factory, tiny_tokenizer) -> Path:
         LlamaForCausalLM(config).save_pretrained(folder)
     tiny_tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def family_folders(tmp_path_factory, tiny_tokenizer):
+    """Return a function from a family's name to a folder with such a model, saved once."""
+    root = tmp_path_factory.mktemp("families")
+
+    def folder(name: str):
+        path = root / name
+        if not path.exists():
+            with torch.random.fork_rng():
+                torch.manual_seed(1)
+                FAMILIES[name]().save_pretrained(path)
+            tiny_tokenizer.save_pretrained(path)
+        return path
+
+    return folder
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request, family_folders):
+    """Return a loaded model of each family in turn."""
+    from activation_oracles.models.load import load
+
+    return load(str(family_folders(request.param)), dtype="float32", device="cpu")

@@ -20,6 +20,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    Cache,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -126,8 +127,12 @@ class LanguageModel:
         mask: Int[Tensor, "batch pos"] | Bool[Tensor, "batch pos"],
         settings: GenerationConfig,
         streamer: BaseStreamer | None = None,
+        cache: Cache | None = None,
     ) -> Int[Tensor, "batch new"]:
-        """Return the ids that follow left-padded prompts, under whatever adapter is active."""
+        """Return the ids that follow left-padded prompts, under whatever adapter is active.
+
+        A `cache` holds what the prompts' beginnings left behind; it is used up.
+        """
         network: Any = self.network
         with torch.no_grad():
             output = network.generate(
@@ -135,6 +140,7 @@ class LanguageModel:
                 attention_mask=mask.long().to(self.device),
                 generation_config=settings,
                 streamer=streamer,
+                **({} if cache is None else {"past_key_values": cache}),
             )
         return output[:, ids.shape[1] :]
 

@@ -89,10 +89,7 @@ class Answering:
         shown: Sequence[Shown],
     ) -> list[list[str]]:
         prompts = [self.asker.show(one, question) for one in shown]
-        count = decoding.samples
-        repeated = [prompt for prompt in prompts for _ in range(count)]
-        texts = self.asker.generate(repeated, decoding, on_text)
-        return [texts[row * count : (row + 1) * count] for row in range(len(shown))]
+        return self.asker.generate(prompts, decoding, on_text)
 
     def _settled(self, answer: Answer, stated: float, how_sure: HowSure) -> Answer:
         curve = self.asker.card.calibrator(how_sure.method)

@@ -16,6 +16,7 @@ from activation_oracles.models.read import logits_only_at
 from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import IGNORED, Batch, collate
+from activation_oracles.oracle.prefill import Prefill, prefill, tail_likelihoods
 from activation_oracles.oracle.prompt import Prompt, Template
 from activation_oracles.types import Activations
 
@@ -133,16 +134,38 @@ class Asker:
         asked: Sequence[Asked],
         how: Decoding,
         on_text: Callable[[str], None] | None = None,
-    ) -> list[str]:
-        """Return one answer a prompt, in order; long and short ones run apart."""
+    ) -> list[list[str]]:
+        """Return the answers to each prompt, as many as `how` samples; long and short run apart."""
         order = sorted(range(len(asked)), key=lambda i: asked[i].prompt.answer_start)
-        texts: dict[int, str] = {}
+        size = max(1, ROWS_PER_BATCH // how.samples)
+        texts: dict[int, list[str]] = {}
         with self.model.using(self.adapter), self.model.seeded(how.seed):
-            for start in range(0, len(order), ROWS_PER_BATCH):
-                rows = order[start : start + ROWS_PER_BATCH]
+            for start in range(0, len(order), size):
+                rows = order[start : start + size]
                 answers = self._generate_batch([asked[row] for row in rows], how, on_text)
                 texts.update(zip(rows, answers, strict=True))
         return [texts[row] for row in range(len(asked))]
+
+    def tails(
+        self, asked: Sequence[Asked], tails: Sequence[Sequence[Sequence[int]]]
+    ) -> list[list[list[float]]]:
+        """Return, for each prompt and each of its tails, the log-probability of every token.
+
+        Every prompt has the same number of tails. Prompts run once, whatever that number is.
+        """
+        count = len(tails[0])
+        size = max(1, ROWS_PER_BATCH // count)
+        order = sorted(range(len(asked)), key=lambda i: asked[i].prompt.answer_start)
+        found: dict[int, list[list[float]]] = {}
+        with self.model.using(self.adapter), torch.no_grad():
+            for start in range(0, len(order), size):
+                rows = order[start : start + size]
+                begun = self._prefilled(self.batch([asked[row] for row in rows], whole=False))
+                behind = [tail for row in rows for tail in tails[row]]
+                values = tail_likelihoods(self.model.network, begun.repeated(count), behind)
+                for place, row in enumerate(rows):
+                    found[row] = values[place * count : (place + 1) * count]
+        return [found[row] for row in range(len(asked))]
 
     def likelihood(self, asked: Sequence[Asked]) -> list[list[float]]:
         """Return, for each prompt with its answer, the log-probability of every token learned."""
@@ -161,13 +184,31 @@ class Asker:
 
     def _generate_batch(
         self, asked: Sequence[Asked], how: Decoding, on_text: Callable[[str], None] | None
-    ) -> list[str]:
-        batch = self.batch(asked, whole=False)
-        streamer = None if on_text is None else _Streamer(self.model, on_text)
-        with self.injecting(batch):
-            new = self.model.generate(batch.ids, batch.mask, self._settings(how), streamer)
+    ) -> list[list[str]]:
+        batch, settings = self.batch(asked, whole=False), self._settings(how)
+        if how.samples == 1:
+            streamer = None if on_text is None else _Streamer(self.model, on_text)
+            with self.injecting(batch):
+                new = self.model.generate(batch.ids, batch.mask, settings, streamer)
+        else:
+            # All but the last token, which generation runs again to have its logits.
+            with torch.no_grad():
+                begun = self._prefilled(batch, but_last=True).repeated(how.samples)
+            ids, mask = (
+                one.repeat_interleave(how.samples, dim=0) for one in (batch.ids, batch.mask)
+            )
+            new = self.model.generate(ids, mask, settings, cache=begun.cache)
         texts = self.model.tokenizer.batch_decode(new, skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        said = [text.strip() for text in texts]
+        return [said[row * how.samples : (row + 1) * how.samples] for row in range(len(asked))]
+
+    def _prefilled(self, batch: Batch, *, but_last: bool = False) -> Prefill:
+        end = batch.ids.shape[1] - but_last
+        device = self.model.device
+        with self.injecting(batch):
+            return prefill(
+                self.model.network, batch.ids[:, :end].to(device), batch.mask[:, :end].to(device)
+            )
 
     def _settings(self, how: Decoding) -> GenerationConfig:
         settings = self.model.decoding(how.max_new_tokens, how.temperature)

@@ -16,15 +16,20 @@ def probabilities(
     softmax of the scores: exact where every choice is one token. Where lengths differ, the token
     that ends the answer counts too, or a choice that begins another could never lose to it.
     """
-    asked = [asker.show(one, question, answer=choice) for one in shown for choice in choices]
-    rows = asker.likelihood(asked)
-    lengths = [one.prompt.answer_end - one.prompt.answer_start for one in asked]
+    prompts = [asker.show(one, question) for one in shown]
+    answered = [
+        [asker.show(one, question, answer=choice).prompt for choice in choices] for one in shown
+    ]
+    lengths = [one.answer_end - one.answer_start for one in answered[0]]
     ending = len(set(lengths)) > 1
+    tails = [
+        [one.ids[one.answer_start : one.answer_end + ending] for one in some] for some in answered
+    ]
     scores = torch.tensor(
         [
-            sum(row[: length + ending]) / max(1, length + ending)
-            for row, length in zip(rows, lengths, strict=True)
+            [sum(values) / max(1, len(values)) for values in some]
+            for some in asker.tails(prompts, tails)
         ],
         dtype=torch.float64,
-    ).view(len(shown), len(choices))
+    )
     return [dict(zip(choices, row, strict=True)) for row in scores.softmax(dim=-1).tolist()]

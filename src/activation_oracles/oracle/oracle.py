@@ -111,7 +111,8 @@ class Oracle:
     ) -> list[str]:
         """Answer examples greedily, one text each."""
         asked = self._asked(examples, vectors, answered=False)
-        return self._asker.generate(asked, Decoding(max_new_tokens=max_new_tokens))
+        found = self._asker.generate(asked, Decoding(max_new_tokens=max_new_tokens))
+        return [text for [text] in found]
 
     @overload
     def ask(

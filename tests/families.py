@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-import torch
 import transformers as hf
 from transformers import PreTrainedModel
 
@@ -76,28 +74,3 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "olmo-2": lambda: hf.Olmo2ForCausalLM(hf.Olmo2Config(**SMALL)),
     "phi-3": lambda: hf.Phi3ForCausalLM(hf.Phi3Config(**SMALL)),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def family_folders(tmp_path_factory, tiny_tokenizer):
-    """Return a function from a family's name to a folder with such a model, saved once."""
-    root = tmp_path_factory.mktemp("families")
-
-    def folder(name: str):
-        path = root / name
-        if not path.exists():
-            with torch.random.fork_rng():
-                torch.manual_seed(1)
-                FAMILIES[name]().save_pretrained(path)
-            tiny_tokenizer.save_pretrained(path)
-        return path
-
-    return folder
-
-
-@pytest.fixture(params=FAMILIES)
-def family(request, family_folders):
-    """Return a loaded model of each family in turn."""
-    from activation_oracles.models.load import load
-
-    return load(str(family_folders(request.param)), dtype="float32", device="cpu")
