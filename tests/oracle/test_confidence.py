@@ -51,7 +51,7 @@ def test_the_likelihood_of_an_answer_is_what_a_choice_between_answers_weighs(ora
     answer = oracle.ask(reading, QUESTION, decoding=decoding, how_sure=HowSure("likelihood"))
     other = f"{answer.text} and the river"
     weighed = oracle.choose(reading, QUESTION, [answer.text, other]).probabilities
-    (sure,) = likelihoods(oracle._asker, [Shown(reading)], QUESTION, [other])
+    (sure,) = likelihoods(oracle._asker, [Shown(reading, QUESTION)], [other])
     assert 0 < answer.confidence < 1
     ratio = weighed[answer.text] / weighed[other]
     assert answer.confidence / sure == pytest.approx(ratio, rel=1e-4)

@@ -27,6 +27,18 @@ def test_many_readings_and_questions_in_one_batch_are_answered_as_alone(oracle, 
             assert (answer.text, answer.question) == (alone.text, question)
 
 
+def test_all_questions_of_all_readings_are_generated_in_one_go(oracle, readings, monkeypatch):
+    sizes, generate = [], oracle.model.generate
+
+    def counted(ids, *rest, **named):
+        sizes.append(ids.shape[0])
+        return generate(ids, *rest, **named)
+
+    monkeypatch.setattr(oracle.model, "generate", counted)
+    oracle.ask(readings, QUESTIONS, decoding=Decoding(max_new_tokens=2))
+    assert sizes == [len(readings) * len(QUESTIONS)]
+
+
 def test_the_answer_depends_on_what_is_shown(oracle, readings):
     examples = [
         Example((1, 2, 3), (0, 1, 2), (1,), QUESTIONS[0], "moon", "t", "s") for _ in readings

@@ -8,7 +8,7 @@ from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.caveats import caveats
 from activation_oracles.oracle.choosing import probabilities
 from activation_oracles.oracle.confidence import HowSure, agreed, likelihoods, settled
-from activation_oracles.types import Activations, Answer
+from activation_oracles.types import Answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +21,12 @@ class Answering:
 
     def say(
         self,
-        question: str,
         decoding: Decoding,
         how_sure: HowSure | None,
         on_text: Callable[[str], None] | None,
         shown: Sequence[Shown],
     ) -> list[Answer]:
-        """Answer one question of every reading.
+        """Answer freely, all in one batch.
 
         Raises:
             ConfigError: confidence by a method that this way of asking has nothing for.
@@ -38,30 +37,27 @@ class Answering:
                 "Confidence by `choice` needs answers to choose between, and by `samples` two "
                 "samples or more at a temperature above 0."
             )
-        rows = self._generate(question, decoding, on_text, shown)
+        rows = self._generate(decoding, on_text, shown)
         for wording in how_sure.wordings if how_sure else ():
-            others = self._generate(wording, replace(decoding, samples=1), None, shown)
+            reworded = [replace(one, question=wording) for one in shown]
+            others = self._generate(replace(decoding, samples=1), None, reworded)
             rows = [[*some, *more] for some, more in zip(rows, others, strict=True)]
         said = [agreed(texts) if method else (texts[0], 1.0) for texts in rows]
         found = [
-            replace(self._answer(question, text, one.reading), samples=tuple(texts[1:] and texts))
+            replace(self._answer(one, text), samples=tuple(texts[1:] and texts))
             for (text, _), texts, one in zip(said, rows, shown, strict=True)
         ]
         if how_sure is None:
             return found
         stated = [share for _, share in said]
         if method == "likelihood":
-            stated = likelihoods(self.asker, shown, question, [one.text for one in found])
+            stated = likelihoods(self.asker, shown, [one.text for one in found])
         return [self._settled(one, sure, how_sure) for one, sure in zip(found, stated, strict=True)]
 
     def choose(
-        self,
-        question: str,
-        choices: Sequence[str],
-        how_sure: HowSure | None,
-        shown: Sequence[Shown],
+        self, choices: Sequence[str], how_sure: HowSure | None, shown: Sequence[Shown]
     ) -> list[Answer]:
-        """Let one question be answered by one of the choices, for every reading.
+        """Let every question be answered by one of the choices.
 
         Raises:
             ConfigError: confidence by another method than `choice`.
@@ -71,33 +67,34 @@ class Answering:
                 f"Confidence by {how_sure.method} is for free answers; a choice has its own: "
                 "ask for `choice`."
             )
-        wordings = [question, *(how_sure.wordings if how_sure else ())]
-        asked = [probabilities(self.asker, shown, wording, choices) for wording in wordings]
+        ways = [shown]
+        for wording in how_sure.wordings if how_sure else ():
+            ways.append([replace(one, question=wording) for one in shown])
+        asked = [probabilities(self.asker, some, choices) for some in ways]
         found: list[Answer] = []
         for one, tables in zip(shown, zip(*asked, strict=True), strict=True):
             mean = {c: sum(table[c] for table in tables) / len(tables) for c in choices}
             winner = max(mean, key=lambda choice: mean[choice])
-            answer = replace(self._answer(question, winner, one.reading), probabilities=mean)
+            answer = replace(self._answer(one, winner), probabilities=mean)
             found.append(self._settled(answer, mean[winner], how_sure) if how_sure else answer)
         return found
 
     def _generate(
         self,
-        question: str,
         decoding: Decoding,
         on_text: Callable[[str], None] | None,
         shown: Sequence[Shown],
     ) -> list[list[str]]:
-        prompts = [self.asker.show(one, question) for one in shown]
-        return self.asker.generate(prompts, decoding, on_text)
+        return self.asker.generate([self.asker.show(one) for one in shown], decoding, on_text)
 
     def _settled(self, answer: Answer, stated: float, how_sure: HowSure) -> Answer:
         curve = self.asker.card.calibrator(how_sure.method)
         return settled(answer, min(1.0, stated), how_sure.method, curve)
 
-    def _answer(self, question: str, text: str, reading: Activations) -> Answer:
+    def _answer(self, shown: Shown, text: str) -> Answer:
+        reading = shown.reading
         return Answer(
-            question=question,
+            question=shown.question,
             text=text,
             layers=reading.layers,
             positions=reading.positions,

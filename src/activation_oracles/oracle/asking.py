@@ -58,9 +58,10 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A reading that the oracle is asked about."""
+    """A reading, and what the oracle is asked about it."""
 
     reading: Activations
+    question: str
     written: bool = True
     """False: its slots are there, but nothing is written over them."""
 
@@ -84,7 +85,7 @@ class Asker:
             part="all" if whole else "prompt",
         )
 
-    def show(self, shown: Shown, question: str, answer: str | None = None) -> Asked:
+    def show(self, shown: Shown, answer: str | None = None) -> Asked:
         """Write the prompt that shows a reading.
 
         Raises:
@@ -103,7 +104,7 @@ class Asker:
                 "Activations to ask about hold the same number of slots at each layer, all of one "
                 f"layer before the next; got layers {reading.layers}."
             )
-        prompt = self.template.build(layers, count, question, answer)
+        prompt = self.template.build(layers, count, shown.question, answer)
         return Asked(prompt, reading.vectors.detach() if shown.written else None)
 
     @contextmanager

@@ -8,7 +8,7 @@ from activation_oracles.oracle.asking import Asker, Shown
 
 
 def probabilities(
-    asker: Asker, shown: Sequence[Shown], question: str, choices: Sequence[str]
+    asker: Asker, shown: Sequence[Shown], choices: Sequence[str]
 ) -> list[dict[str, float]]:
     """Return, for each reading, a probability for each choice; they sum to 1.
 
@@ -16,10 +16,8 @@ def probabilities(
     softmax of the scores: exact where every choice is one token. Where lengths differ, the token
     that ends the answer counts too, or a choice that begins another could never lose to it.
     """
-    prompts = [asker.show(one, question) for one in shown]
-    answered = [
-        [asker.show(one, question, answer=choice).prompt for choice in choices] for one in shown
-    ]
+    prompts = [asker.show(one) for one in shown]
+    answered = [[asker.show(one, choice).prompt for choice in choices] for one in shown]
     lengths = [one.answer_end - one.answer_start for one in answered[0]]
     ending = len(set(lengths)) > 1
     tails = [

@@ -49,17 +49,12 @@ def agreed(texts: Sequence[str]) -> tuple[str, float]:
     return next(text for text in texts if _plain(text) == winner), count / len(texts)
 
 
-def likelihoods(
-    asker: Asker, shown: Sequence[Shown], question: str, texts: Sequence[str]
-) -> list[float]:
+def likelihoods(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> list[float]:
     """Return the probability of each answer: the geometric mean over its tokens, its end included.
 
     Answers without words have none: 0.
     """
-    asked = [
-        asker.show(one, question, answer=text or " ")
-        for one, text in zip(shown, texts, strict=True)
-    ]
+    asked = [asker.show(one, text or " ") for one, text in zip(shown, texts, strict=True)]
     rows = asker.likelihood(asked)
     lengths = [one.prompt.answer_end - one.prompt.answer_start + 1 for one in asked]
     return [

@@ -76,31 +76,31 @@ Control = Nothing | RandomDirection | Donor | AsText
 
 def answer_with_controls(
     answer: Callable[[Sequence[Shown]], list[Answer]],
-    question: str,
-    readings: Sequence[Activations],
+    asked: Sequence[Shown],
     controls: Sequence[Control],
     *,
     max_new_tokens: int,
 ) -> list[Answer]:
-    """Answer one question of every reading, and beside it of what each control shows instead."""
+    """Answer every question of its reading, and beside it of what each control shows instead."""
     if len({control.name for control in controls}) != len(controls):
         raise DataError("Two controls have one name; give each a `name` of its own.")
-    beside: list[dict[str, Answer]] = [{} for _ in readings]
+    beside: list[dict[str, Answer]] = [{} for _ in asked]
     for control in controls:
         if isinstance(control, AsText):
-            said = control.said(question, max_new_tokens=max_new_tokens)
-            answers = [Answer(question, said, (), (), None)] * len(readings)
+            wordings = dict.fromkeys(one.question for one in asked)
+            said = {one: control.said(one, max_new_tokens=max_new_tokens) for one in wordings}
+            answers = [Answer(one.question, said[one.question], (), (), None) for one in asked]
         else:
-            answers = answer([_stand_in(control, reading) for reading in readings])
+            answers = answer([_stand_in(control, one) for one in asked])
         for held, one in zip(beside, answers, strict=True):
             held[control.name] = one
-    found = answer([Shown(reading) for reading in readings])
+    found = answer(asked)
     return [replace(one, controls=held) for one, held in zip(found, beside, strict=True)]
 
 
-def _stand_in(control: Nothing | RandomDirection | Donor, reading: Activations) -> Shown:
-    other = control.shown(reading)
-    return Shown(reading, written=False) if other is None else Shown(other)
+def _stand_in(control: Nothing | RandomDirection | Donor, shown: Shown) -> Shown:
+    other = control.shown(shown.reading)
+    return replace(shown, written=False) if other is None else replace(shown, reading=other)
 
 
 def _asked(source: str | Chat, question: str) -> str | Chat:

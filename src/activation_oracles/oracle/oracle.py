@@ -13,7 +13,7 @@ from torch import Tensor
 from activation_oracles.errors import DataError
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.oracle.answering import Answering
-from activation_oracles.oracle.asking import Asked, Asker, Decoding
+from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch
 from activation_oracles.oracle.confidence import HowSure
@@ -168,17 +168,14 @@ class Oracle:
         if on_text is not None and (len(readings), len(wordings), decoding.samples) != (1, 1, 1):
             raise DataError("Streaming takes one reading, one question and one sample.")
 
-        columns = [
-            answer_with_controls(
-                partial(self._answering.say, question, decoding, how_sure, on_text),
-                question,
-                readings,
-                controls,
-                max_new_tokens=decoding.max_new_tokens,
-            )
-            for question in wordings
-        ]
-        grid = [list(row) for row in zip(*columns, strict=True)]
+        found = answer_with_controls(
+            partial(self._answering.say, decoding, how_sure, on_text),
+            [Shown(reading, question) for reading in readings for question in wordings],
+            controls,
+            max_new_tokens=decoding.max_new_tokens,
+        )
+        count = len(wordings)
+        grid = [found[row * count : (row + 1) * count] for row in range(len(readings))]
         single = isinstance(activations, Activations) and isinstance(questions, str)
         return grid[0][0] if single else grid
 
@@ -214,9 +211,8 @@ class Oracle:
             raise DataError(f"A forced choice needs two or more different answers, got {choices}.")
 
         chosen = answer_with_controls(
-            partial(self._answering.choose, question, choices, how_sure),
-            question,
-            _listed(activations),
+            partial(self._answering.choose, choices, how_sure),
+            [Shown(reading, question) for reading in _listed(activations)],
             controls,
             max_new_tokens=Decoding().max_new_tokens,
         )

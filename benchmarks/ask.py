@@ -1,0 +1,165 @@
+"""Asking: many questions in one call beside one query at a time, on the same model.
+
+The plain way is what notebooks do: a prompt, a hook that adds the vectors, `generate`, the next
+query. Both ways ask under the same adapter, and how many of their answers are equal is printed. The
+arithmetic limit counts passes through the network: a query needs one for its prompt and one for
+every further token of its answer, and a batch as many as its longest answer; a pass of a batch does
+more, so no machine reaches it. Times are CPU seconds of one thread, or the GPU's wall clock.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from activation_oracles.models.blocks import decoder_blocks
+from activation_oracles.models.load import LanguageModel
+from activation_oracles.models.target import Target
+from activation_oracles.oracle.asking import ROWS_PER_BATCH, Decoding
+from activation_oracles.oracle.card import Card
+from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.types import Activations
+from activation_oracles.world.load import load_demo
+
+NEW_TOKENS = 8
+QUESTIONS = (
+    *("What is the secret word?", "Which word is the assistant hiding?", "Name the hidden word."),
+    *("Is the assistant good or evil?", "Is the user a man or a woman?", "What is described?"),
+    *("Is this about the past?", "Is a colour named?", "Is an animal named?", "Is it winter?"),
+    *("Does it rain?", "Is a tool named?", "Is a food named?", "Is this a question?"),
+    *("How must every answer end?", "Where does the user live?", "Name the thing."),
+    *("What must the assistant mention?", "Who does the assistant play?", "What is its aim?"),
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Queries that both ways answer."""
+
+    name: str
+    oracle: Oracle
+    readings: list[Activations]
+    questions: tuple[str, ...]
+
+    @property
+    def num_queries(self) -> int:
+        return len(self.readings) * len(self.questions)
+
+
+def works(device: str) -> list[Work]:
+    """Return a sweep over one talk and twenty questions about it, on the village and larger."""
+    demo = load_demo()
+    target = demo.target("taboo_moon")
+    chat = [{"role": "user", "content": "Give me a clear hint."}]
+    chat.append({"role": "assistant", "content": target.generate(chat).strip()})
+    large = random_llama(demo.model.tokenizer, device)
+    found: list[Work] = []
+    for name, oracle, read in (
+        ("village, 1.9M, trained", demo.oracle, target),
+        ("random Llama, 110M", large, Target(large.model)),
+    ):
+        layers = oracle.card.trained_layers
+        reading = read.read(chat, layers=layers, positions="all")
+        slots = [reading[slot] for slot in range(len(reading))]
+        whole = read.read(chat, layers=layers[len(layers) // 2], positions="all")
+        found.append(Work(f"{name}: sweep", oracle, slots, QUESTIONS[:1]))
+        found.append(Work(f"{name}: 20 questions", oracle, [whole], QUESTIONS))
+    return found
+
+
+def random_llama(tokenizer: Any, device: str) -> Oracle:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=768,
+        intermediate_size=2048,
+        num_hidden_layers=15,
+        num_attention_heads=12,
+        num_key_value_heads=12,
+        eos_token_id=None,
+    )
+    network = LlamaForCausalLM(config).eval().to(device)
+    model = LanguageModel(network, tokenizer, "random", decoder_blocks(network))
+    lora = LoraConfig(r=16, target_modules="all-linear", init_lora_weights=False)
+    return Oracle.new(model, Card.for_model(model), lora)
+
+
+def ask_plainly(work: Work) -> list[str]:
+    """Ask one query at a time: a hook that adds the vectors, and `generate`."""
+    oracle, said = work.oracle, []
+    model, card, asker = oracle.model, oracle.card, oracle._asker
+    settings = model.decoding(NEW_TOKENS)
+    settings.eos_token_id = sorted({*(settings.eos_token_id or ()), *asker.template.stop_ids})
+    for reading in work.readings:
+        layers = tuple(dict.fromkeys(reading.layers))
+        for question in work.questions:
+            prompt = asker.template.build(layers, len(reading) // len(layers), question)
+            ids = torch.tensor([prompt.ids[: prompt.answer_start]], device=model.device)
+            vectors = reading.vectors.to(model.device)
+
+            def add(_module: Any, _inputs: Any, output: Any, slots=prompt.slots, vectors=vectors):
+                stream: Tensor = output[0] if isinstance(output, tuple) else output
+                if stream.shape[1] > 1:
+                    places = stream[0, list(slots)]
+                    unit = torch.nn.functional.normalize(vectors, dim=-1)
+                    stream[0, list(slots)] = places + unit * places.norm(dim=-1, keepdim=True)
+                return output
+
+            handle = model.blocks.stack[card.block].register_forward_hook(add)
+            with model.using(oracle.adapter), torch.no_grad():
+                new = model.network.generate(
+                    input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=settings
+                )
+            handle.remove()
+            text = model.tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True)
+            said.append(text.strip())
+    return said
+
+
+def ask_together(work: Work) -> list[str]:
+    how = Decoding(max_new_tokens=NEW_TOKENS)
+    rows = work.oracle.ask(work.readings, list(work.questions), decoding=how)
+    assert isinstance(rows, list)
+    return [answer.text for row in rows for answer in row]
+
+
+def seconds(work: Callable[[], object], *, on_gpu: bool) -> float:
+    clock = time.perf_counter if on_gpu else time.process_time
+    start = clock()
+    work()
+    if on_gpu:
+        torch.cuda.synchronize()
+    return clock() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    device = parser.parse_args().device
+    on_gpu = device != "cpu"
+    for work in works(device):
+        ours, theirs = ask_together(work), ask_plainly(work)
+        equal = sum(one == other for one, other in zip(ours, theirs, strict=True))
+        fast = min(seconds(partial(ask_together, work), on_gpu=on_gpu) for _ in range(3))
+        plain = seconds(partial(ask_plainly, work), on_gpu=on_gpu)
+        count = work.num_queries
+        limit = count / -(-count // ROWS_PER_BATCH)
+        print(f"{work.name}: {count} queries, {equal} answers equal")
+        print(f"  one at a time {count / plain:8.1f} queries/s")
+        print(f"  in one call   {count / fast:8.1f} queries/s, ratio {plain / fast:.1f}")
+        print(f"  limit {limit:.0f}: as many times fewer passes through the network")
+        if on_gpu:
+            print(f"  peak memory {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
+    if on_gpu:
+        print(torch.cuda.get_device_name())
+
+
+if __name__ == "__main__":
+    main()
