@@ -40,6 +40,15 @@ def test_every_family_is_written_by_the_closed_form_and_nowhere_else(family, mod
     assert torch.allclose(after, expected, atol=1e-5)
 
 
+def test_overwriting_puts_vectors_there_as_they_are(tiny):
+    ids = torch.arange(5, 17).view(2, 6)
+    what = writing(tiny.width, strength=2.0, mode="overwrite")
+    expected = streams(tiny, ids, 1).clone()
+    expected[SLOTS] = what.vectors
+    with injecting(tiny.blocks, 1, what):
+        assert torch.equal(streams(tiny, ids, 1), expected)
+
+
 def generated(model, what, ids, **settings):
     """Return greedy ids and how often each slot's stream was changed."""
     config = model.decoding(5)

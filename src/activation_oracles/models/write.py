@@ -20,6 +20,7 @@ from activation_oracles.errors import MismatchError
 from activation_oracles.models.blocks import DecoderBlocks, residual, with_residual
 
 Mode = Literal["add", "replace"]
+"""How an oracle is shown vectors: by their direction, at the strength of what they stand at."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Writing:
     num_rows: int
     """Sequences in the batch; a pass over another number (beam search) is refused."""
     strength: float = 1.0
-    mode: Mode = "add"
+    mode: Mode | Literal["overwrite"] = "add"
+    """`overwrite` puts the vectors there as they are, without regard to strength."""
 
     def __post_init__(self) -> None:
         places = set(zip(self.rows.tolist(), self.columns.tolist(), strict=True))
@@ -162,11 +164,13 @@ class _Writer:
         rows = self._writing.rows[picked].to(stream.device)
         columns = self._writing.columns[picked].to(stream.device) - self._start
         vectors = self._writing.vectors[picked.to(self._writing.vectors.device)].to(stream.device)
-        written = norm_matched(
-            stream[rows, columns],
-            vectors,
-            strength=self._writing.strength,
-            mode=self._writing.mode,
+        mode = self._writing.mode
+        written = (
+            vectors.to(stream.dtype)
+            if mode == "overwrite"
+            else norm_matched(
+                stream[rows, columns], vectors, strength=self._writing.strength, mode=mode
+            )
         )
         return with_residual(output, stream.index_put((rows, columns), written))
 
