@@ -8,6 +8,7 @@ from activation_oracles.baselines.logit_lens import (
     LogitLens,
     first_tokens,
     spoken,
+    token_scores,
     tokens,
     unembedded,
     usual,
@@ -77,6 +78,8 @@ def test_many_vectors_run_in_parts_and_none_is_lost(target, monkeypatch):
     common = usual(target, shown)
     assert torch.allclose(common[1], whole[:2].mean(dim=0), atol=1e-5)
     assert torch.allclose(common[2], whole[2:].mean(dim=0), atol=1e-5)
+    for scores, part in zip(token_scores(target, shown), whole.split([3, 8]), strict=True):
+        assert torch.allclose(scores, part.mean(dim=0), atol=1e-5)
 
 
 def meaning(target, token, layer=1):

@@ -123,6 +123,34 @@ def test_an_evaluation_over_a_store_says_the_same_and_reads_nothing_twice(
     assert [one.text for one in kept(tmp_path / "again")] == said[0]
 
 
+def test_lenses_are_rows_of_the_table_where_they_are_asked_for(folders, evaluated, tmp_path):
+    oracle, data = folders
+    plain = {record.who for record in load(evaluated / "records.jsonl")}
+    Eval(
+        oracle=oracle,
+        data=data,
+        limit=6,
+        max_new_tokens=4,
+        lenses=True,
+        store=str(tmp_path / "readings"),
+        out=str(tmp_path),
+    ).run()
+    records = load(tmp_path / "records.jsonl")
+    assert {record.who for record in records} - plain == {
+        "logit lens",
+        "tuned token list",
+        "patchscopes",
+        "patchscopes, forced choice",
+        "SelfIE",
+        "SelfIE, forced choice",
+        "target asked in words, reply begun",
+        "target asked in words, without the text",
+    }
+    closed = ("logit lens", "tuned token list", "SelfIE, forced choice")
+    few = {r.text for r in records if r.who in closed and r.example.task != "context"}
+    assert few <= {"red", "blue"}
+
+
 def test_json_on_stdout_is_the_table(folders, capsys):
     oracle, data = folders
     assert (

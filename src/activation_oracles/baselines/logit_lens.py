@@ -24,7 +24,7 @@ from activation_oracles.types import Activations, Example
 SLOTS_PER_PASS = 256
 """Vectors in one pass: each becomes as many numbers as the vocabulary has tokens."""
 
-Shown = tuple[Float[Tensor, "slot d_model"], Sequence[int]]
+Shown = tuple[Float[Tensor, "_ d_model"], Sequence[int]]
 """Vectors, and the layer of each."""
 
 

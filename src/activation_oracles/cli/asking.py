@@ -3,7 +3,7 @@
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FEW = 20
 """A task with at most so many different answers is a choice between them."""
+BACKGROUND = 64
+"""Training examples that a lens takes for what comes everywhere."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,37 @@ class Asking:
         found: list[Answerer] = [Majority(training)]
         if in_words:
             found.append(Prompting(self.target, max_new_tokens=self.max_new_tokens))
+        return found
+
+    def lenses(
+        self, read: "Read", background: "Sequence[Example]", *, closed: bool
+    ) -> "list[Answerer]":
+        """Return the ways to read vectors that need no training, and to ask more insistently.
+
+        Where the target is an organism, they include what tells it from its base, and the base.
+        """
+        from activation_oracles.baselines.difference_lens import DifferenceLens
+        from activation_oracles.baselines.logit_lens import LogitLens
+        from activation_oracles.baselines.patchscopes import IDENTITY, SELFIE, Patchscopes
+        from activation_oracles.baselines.prompting import BEGUN, Prompting
+        from activation_oracles.models.target import Target
+
+        target, length = self.target, self.max_new_tokens
+        choices = self.choices if closed else {}
+        found: list[Answerer] = [
+            LogitLens(target, read, choices),
+            LogitLens(target, read, choices, background),
+            Patchscopes(target, read, IDENTITY, choices, length),
+            Patchscopes(target, read, SELFIE, choices, length),
+            Prompting(target, length, begun=BEGUN),
+            Prompting(target, length, shows_text=False),
+        ]
+        if target.adapter is not None:
+            bare = Target(target.model)
+            found += [
+                DifferenceLens(bare, read, bare.vectors, background, choices),
+                Prompting(bare, length, who="base"),
+            ]
         return found
 
     def probes(
@@ -165,6 +198,17 @@ def readings(source: str, split: 'Literal["held_out", "train"]') -> "Sequence[Ex
         without = len(found) - len(kept)
         print(f"left out {without} {split} examples that show no reading", file=sys.stderr)
     return found.picked(kept)
+
+
+def background_of(
+    training: "Sequence[Example]", asked: "Sequence[Example]", seed: int
+) -> "list[Example]":
+    """Return some training texts, drawn by the seed, to be read at all layers that are asked."""
+    layers = tuple(sorted({layer for one in asked for layer in one.layers}))
+    drawn = Random(f"{seed} background").sample(
+        range(len(training)), min(BACKGROUND, len(training))
+    )
+    return [replace(training[index], layers=layers) for index in drawn]
 
 
 def choices_of(training: "Sequence[Example]") -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from activation_oracles.cli.asking import Asking, choices_of, limited, readings
+from activation_oracles.cli.asking import Asking, background_of, choices_of, limited, readings
 from activation_oracles.cli.suites import SUITES, Asked, Suites, about, check_names, make
 from activation_oracles.errors import ConfigError, DataError
 
@@ -51,6 +51,9 @@ class Eval(Suites):
     drawn by the seed; 0 takes all."""
     in_words: bool = True
     """Ask the target itself in words, too."""
+    lenses: bool = False
+    """Add the baselines that need no training: logit lens, tuned token list, Patchscopes, SelfIE,
+    and the target asked in words with its reply begun or without the text. They take their time."""
     max_new_tokens: int = 20
     """Length at which an answer is cut."""
     seed: int = 0
@@ -164,6 +167,9 @@ class Eval(Suites):
             if asked:
                 answerers = asking.oracles(read, closed=closed)
                 answerers += asking.baselines(training, in_words=self.in_words)
+                if self.lenses:
+                    background = background_of(training, examples, self.seed)
+                    answerers += asking.lenses(read, background, closed=closed)
                 answerers += asking.probes(read, training, asked) if closed else []
                 found.append(Part(asked, answerers, grade))
         return found
@@ -177,7 +183,8 @@ class Eval(Suites):
         if self.store is None:
             return asking.target.vectors
         store = ReadingStore(asking.target, self.store, max_gib=self.store_gib)
-        size = store.expect([*examples, *asking.known(training)])
+        background = background_of(training, examples, self.seed) if self.lenses else []
+        size = store.expect([*examples, *asking.known(training), *background])
         print(f"{self.store} will grow by at most {size / GIB:.3g} GiB", file=sys.stderr)
         return store.vectors
 
