@@ -28,7 +28,7 @@ def examples(demo):
 def lenses(demo, examples, *, organism, closed):
     """Return who reads and asks without training, with the two controls that a table needs."""
     choices = {one.task: WORDS for one in examples}
-    asking = Asking(demo.oracle, demo.target(organism), choices, max_new_tokens=4, seed=0)
+    asking = Asking(demo.oracle, {"": demo.target(organism)}, choices, 4, seed=0)
     return asking.lenses(Remembering(asking.target.vectors), examples, closed=closed)
 
 

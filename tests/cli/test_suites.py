@@ -10,7 +10,7 @@ from activation_oracles.evals.running import kept
 
 def test_an_evaluation_runs_on_the_village_and_goes_on_where_it_stopped(tmp_path, capsys):
     way = ["eval", "--suite", "gender", "--limit", "1", "--max-new-tokens", "4"]
-    way += ["--out", str(tmp_path), "--json"]
+    way += ["--lenses", "--out", str(tmp_path), "--json"]
     assert main(way) == 0
     first = json.loads(capsys.readouterr().out)
     who = {(row["who"], row["control"]) for row in first["rows"]}
@@ -18,6 +18,9 @@ def test_an_evaluation_runs_on_the_village_and_goes_on_where_it_stopped(tmp_path
         assert ("oracle", control) in who
         assert ("oracle, forced choice", control) in who
     assert ("oracle, of the difference", None) in who
+    assert ("activation-difference lens", None) in who
+    assert any(name.startswith("logit lens") for name, _ in who)
+    assert any("patchscopes" in name.casefold() for name, _ in who)
     assert ("subject asked in words", "text, no activations") in who
     assert {one["task"] for one in first["advantages"]} == {"gender, direct", "gender, standard"}
     answers = sorted((tmp_path / "gender" / "answers").iterdir())

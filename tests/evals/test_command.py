@@ -125,7 +125,7 @@ def test_an_evaluation_over_a_store_says_the_same_and_reads_nothing_twice(
 
 def test_lenses_are_rows_of_the_table_where_they_are_asked_for(folders, evaluated, tmp_path):
     oracle, data = folders
-    plain = {record.who for record in load(evaluated / "records.jsonl")}
+    plain = {record.who for record in kept(evaluated)}
     Eval(
         oracle=oracle,
         data=data,
@@ -135,7 +135,7 @@ def test_lenses_are_rows_of_the_table_where_they_are_asked_for(folders, evaluate
         store=str(tmp_path / "readings"),
         out=str(tmp_path),
     ).run()
-    records = load(tmp_path / "records.jsonl")
+    records = kept(tmp_path)
     assert {record.who for record in records} - plain == {
         "logit lens",
         "tuned token list",

@@ -68,29 +68,43 @@ class Asking:
 
         Where the target is an organism, they include what tells it from its base, and the base.
         """
-        from activation_oracles.baselines.difference_lens import DifferenceLens
-        from activation_oracles.baselines.logit_lens import LogitLens
-        from activation_oracles.baselines.patchscopes import IDENTITY, SELFIE, Patchscopes
         from activation_oracles.baselines.prompting import BEGUN, Prompting
         from activation_oracles.models.target import Target
 
         target, length = self.target, self.max_new_tokens
+        bare = Target(target.model)
+        found = self.readers(target, read, background, closed=closed)
+        found.append(Prompting(target, length, begun=BEGUN))
+        found.append(Prompting(target, length, shows_text=False))
+        if target.adapter is not None:
+            found.append(self.difference_lens(read, bare.vectors, background, closed=closed))
+            found.append(Prompting(bare, length, who="base"))
+        return found
+
+    def readers(
+        self, target: "Target", read: "Read", background: "Sequence[Example]", *, closed: bool
+    ) -> "list[Answerer]":
+        """Return the ways to read vectors that need no training, with the head of `target`."""
+        from activation_oracles.baselines.logit_lens import LogitLens
+        from activation_oracles.baselines.patchscopes import IDENTITY, SELFIE, Patchscopes
+
         choices = self.choices if closed else {}
-        found: list[Answerer] = [
+        return [
             LogitLens(target, read, choices),
             LogitLens(target, read, choices, background),
-            Patchscopes(target, read, IDENTITY, choices, length),
-            Patchscopes(target, read, SELFIE, choices, length),
-            Prompting(target, length, begun=BEGUN),
-            Prompting(target, length, shows_text=False),
+            Patchscopes(target, read, IDENTITY, choices, self.max_new_tokens),
+            Patchscopes(target, read, SELFIE, choices, self.max_new_tokens),
         ]
-        if target.adapter is not None:
-            bare = Target(target.model)
-            found += [
-                DifferenceLens(bare, read, bare.vectors, background, choices),
-                Prompting(bare, length, who="base"),
-            ]
-        return found
+
+    def difference_lens(
+        self, after: "Read", before: "Read", texts: "Sequence[Example]", *, closed: bool
+    ) -> "Answerer":
+        """Return who says what one organism adds to its base over these texts."""
+        from activation_oracles.baselines.difference_lens import DifferenceLens
+        from activation_oracles.models.target import Target
+
+        bare = Target(self.target.model)
+        return DifferenceLens(bare, after, before, texts, self.choices if closed else {})
 
     def probes(
         self, read: "Read", training: "Sequence[Example]", asked: "Sequence[Example]"

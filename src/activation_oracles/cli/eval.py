@@ -99,7 +99,7 @@ class Eval(Suites):
         check_names(self.suite)
         oracle, given = self.opened(self.oracle, self._load, self.limit, self.seed)
         made = [make(name, given) for name in self.suite]
-        asked = Asked(oracle, self.max_new_tokens, self.seed, self.in_words)
+        asked = Asked(oracle, self.max_new_tokens, self.seed, self.in_words, self.lenses)
         for evaluation in made:
             targets = asked.targets(evaluation)
             facts = about(evaluation, given, oracle, targets)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,6 +133,7 @@ class Asked:
     max_new_tokens: int
     seed: int
     in_words: bool
+    lenses: bool = False
 
     def targets(self, evaluation: "Evaluation") -> "dict[str, Target]":
         """Return the subjects as targets by name, their adapters loaded; `""` is the base."""
@@ -154,7 +156,7 @@ class Asked:
         from activation_oracles.evals.grade import contains
         from activation_oracles.evals.in_words import InWords
         from activation_oracles.evals.running import Part
-        from activation_oracles.evals.subjects import BASE, Own
+        from activation_oracles.evals.subjects import BASE, EachAlone, Own
 
         read = {name: target.vectors for name, target in targets.items()}
         own, base = Remembering(Own(read)), Remembering(read[BASE])
@@ -174,6 +176,11 @@ class Asked:
             answerers = asking.oracles(own, closed=closed)
             if any(one.subject != BASE for one in some):
                 answerers += asking.of_subjects(own, base, closed=closed)
+            if self.lenses:
+                answerers += asking.readers(targets[BASE], own, some, closed=closed)
+            if self.lenses and all(one.subject != BASE for one in some):
+                lens = partial(asking.difference_lens, own, base, closed=closed)
+                answerers.append(EachAlone("activation-difference lens", None, lens))
             found.append(Part(some, answerers, evaluation.grade))
             if self.in_words and all(one.talk for one in some):
                 # What is said in a sentence counts as well: the rival is judged leniently.

@@ -4,7 +4,7 @@ A model under study, a subject, is a base with or without an adapter. All of the
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from activation_oracles.errors import DataError
 from activation_oracles.evals.answerers import Read, Vectors
 from activation_oracles.evals.cases import subject_of
+from activation_oracles.evals.evaluation import Answerer
 from activation_oracles.types import Example
 
 BASE = ""
@@ -116,3 +117,23 @@ class Difference:
             ours - theirs
             for ours, theirs in zip(self.own(examples), self.base(examples), strict=True)
         ]
+
+
+@dataclass(frozen=True)
+class EachAlone:
+    """Answers the rows of each subject apart, for ways that look at all texts of one together."""
+
+    name: str
+    control: str | None
+    make: Callable[[Sequence[Example]], Answerer]
+    """Makes who answers the rows of one subject, of these rows."""
+
+    def answer(self, examples: Sequence[Example]) -> list[str]:
+        """Return one answer an example."""
+        said = [""] * len(examples)
+        for name in dict.fromkeys(map(subject_of, examples)):
+            rows = [row for row, one in enumerate(examples) if subject_of(one) == name]
+            some = [examples[row] for row in rows]
+            for row, text in zip(rows, self.make(some).answer(some), strict=True):
+                said[row] = text
+        return said
