@@ -14,7 +14,7 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-from families import FAMILIES
+from families import FAMILIES, HYBRIDS
 
 ROOMS = ("types", "models", "oracle", "baselines", "tasks", "training", "evals", "dreams", "world")
 # Loads nothing yet: checks every annotated shape at every call from here on. Not in cli, which has
@@ -136,3 +136,15 @@ def family(request, family_folders):
     from activation_oracles.models.load import load
 
     return load(str(family_folders(request.param)), dtype="float32", device="cpu")
+
+
+@pytest.fixture(params=HYBRIDS)
+def hybrid(request, tiny_tokenizer):
+    """Return a loaded model of each hybrid family in turn."""
+    from activation_oracles.models.blocks import decoder_blocks
+    from activation_oracles.models.load import LanguageModel
+
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = HYBRIDS[request.param]().eval()
+    return LanguageModel(network, tiny_tokenizer, request.param, decoder_blocks(network))

@@ -74,3 +74,33 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "olmo-2": lambda: hf.Olmo2ForCausalLM(hf.Olmo2Config(**SMALL)),
     "phi-3": lambda: hf.Phi3ForCausalLM(hf.Phi3Config(**SMALL)),
 }  # fmt: skip
+EVERY_OTHER = ["linear_attention", "full_attention"] * 2
+DELTA = {
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "head_dim": 8,
+}
+HYBRIDS: dict[str, Callable[[], PreTrainedModel]] = {
+    "qwen3-next": lambda: hf.Qwen3NextForCausalLM(
+        hf.Qwen3NextConfig(
+            **SMALL, **DELTA, layer_types=EVERY_OTHER, num_experts=4, num_experts_per_tok=2,
+            moe_intermediate_size=16, shared_expert_intermediate_size=16,
+        )
+    ),
+    "qwen3.5": lambda: hf.Qwen3_5ForCausalLM(
+        hf.Qwen3_5TextConfig(**SMALL, **DELTA, layer_types=EVERY_OTHER)
+    ),
+    "lfm2": lambda: hf.Lfm2ForCausalLM(
+        hf.Lfm2Config(**SMALL, layer_types=["conv", "full_attention"] * 2)
+    ),
+    "granite-4": lambda: hf.GraniteMoeHybridForCausalLM(
+        hf.GraniteMoeHybridConfig(
+            **SMALL, layer_types=["mamba", "attention"] * 2, mamba_n_heads=4, mamba_d_head=16,
+            mamba_d_state=8, num_local_experts=2, num_experts_per_tok=1,
+            shared_intermediate_size=16,
+        )
+    ),
+}  # fmt: skip
+"""With layers that carry a state from token to token, beside some that attend."""
