@@ -12,6 +12,7 @@ from activation_oracles.errors import ConfigError
 from activation_oracles.models import sharding
 from activation_oracles.models.load import load
 from activation_oracles.models.sharding import in_step, is_sharded, load_sharded
+from activation_oracles.models.target import Target
 
 SCRIPT = """
 import sys, torch
@@ -105,3 +106,15 @@ def test_a_process_runs_along_as_deep_and_as_often_as_any_other(tiny_model, monk
         (nothing, [2]),
     ]
     assert others == []
+
+
+def test_what_is_run_along_for_others_changes_no_reading(tiny_model, monkeypatch):
+    target = Target(load(str(tiny_model), device="cpu"))
+    expected = target.read("The old mill", layers=[0]).vectors
+
+    def deeper(_, passes):
+        yield from ((contexts, [*layers, 3]) for contexts, layers in passes)
+        yield [(target.model.pad_id,)], [1]
+
+    monkeypatch.setattr("activation_oracles.models.target.in_step", deeper)
+    assert torch.equal(target.read("The old mill", layers=[0]).vectors, expected)

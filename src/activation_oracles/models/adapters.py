@@ -24,6 +24,7 @@ from transformers.pytorch_utils import Conv1D
 from activation_oracles.errors import ConfigError, MismatchError, ModelError
 from activation_oracles.models.blocks import PROBE_LENGTH, DecoderBlocks
 from activation_oracles.models.placing import input_device, offloaded
+from activation_oracles.models.read import evaluating
 
 
 class Adapters:
@@ -51,7 +52,8 @@ class Adapters:
     def identity(self, name: str) -> str:
         """Return an adapter's name with a hash of its weights, for provenance."""
         self._check_known(name)
-        if not self._hashes[name]:
+        learning = self._trainable and self._active == name
+        if learning or not self._hashes[name]:
             self._hashes[name] = _hash(self.parameters(name))
         return f"{name}@{self._hashes[name]}"
 
@@ -135,11 +137,12 @@ class Adapters:
 
     @contextmanager
     def using(self, name: str | None) -> Generator[None]:
-        """Run the network under one adapter, or none, inside the scope; without gradients to it."""
+        """Run the network under one adapter, or none, inside the scope: no gradient, no dropout."""
         before, was_trainable = self._active, self._trainable
         self._switch(name)
         try:
-            yield
+            with evaluating(self._network):
+                yield
         finally:
             self._switch(before, trainable=was_trainable)
 
@@ -149,11 +152,13 @@ class Adapters:
         before, was_trainable = self._active, self._trainable
         was_training = self._network.training
         self._switch(name, trainable=True)
-        self._network.train()
+        if not was_training:
+            self._network.train()
         try:
             yield
         finally:
-            self._network.train(was_training)
+            if not was_training:
+                self._network.eval()
             self._switch(before, trainable=was_trainable)
 
     def _switch(self, name: str | None, *, trainable: bool = False) -> None:

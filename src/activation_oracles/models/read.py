@@ -57,7 +57,7 @@ def read(
     network: PreTrainedModel,
     blocks: DecoderBlocks,
     ids: Int[Tensor, "batch pos"],
-    mask: Int[Tensor, "batch pos"] | Bool[Tensor, "batch pos"],
+    mask: Int[Tensor, "batch pos"] | Bool[Tensor, "batch pos"] | None,
     *,
     layers: Sequence[int],
 ) -> Streams:
@@ -67,27 +67,38 @@ def read(
         network: the model, with whatever adapter is active.
         blocks: its decoder blocks.
         ids: token ids, padded on either side.
-        mask: 1 where a token is real.
+        mask: 1 where a token is real. None where padding, if any, is on the right: attention is
+            causal, so no token sees it, and the fastest kernels take no mask.
         layers: blocks, counted from 0.
 
     Raises:
         ConfigError: the model has no such layer.
     """
-    # Padding on the left shifts learned position embeddings unless positions are counted here.
-    positions = (mask.long().cumsum(dim=-1) - 1).clamp(min=0)
-    whole = bool(mask.all())
-    arguments = {} if whole else {"attention_mask": mask.long(), "position_ids": positions}
-    was_training = network.training
-    network.eval()
+    arguments: dict[str, Tensor] = {}
+    if mask is not None and not mask.all():
+        # Padding on the left shifts learned position embeddings unless positions are counted here.
+        positions = (mask.long().cumsum(dim=-1) - 1).clamp(min=0)
+        arguments = {"attention_mask": mask.long(), "position_ids": positions}
     # Where blocks are shared out over processes, the network itself keeps count of a pass, and an
     # exception that leaves it would leave the count standing; each block's own is over by then.
     entered = blocks.trunk if isinstance(network, FSDPModule) else network
-    try:
-        with torch.no_grad(), recording(blocks, layers) as streams:
-            entered(input_ids=ids, use_cache=False, **arguments)
-    finally:
-        network.train(was_training)
+    with evaluating(network), torch.no_grad(), recording(blocks, layers) as streams:
+        entered(input_ids=ids, use_cache=False, **arguments)
     return streams
+
+
+@contextmanager
+def evaluating(network: PreTrainedModel) -> Generator[None]:
+    """Run the network without dropout inside the scope."""
+    # Asked for first: to set the mode of every module of a deep model takes milliseconds.
+    was_training = network.training
+    if was_training:
+        network.eval()
+    try:
+        yield
+    finally:
+        if was_training:
+            network.train()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from activation_oracles.errors import DataError
+from activation_oracles.models.batching import batches, hosts, per_pass
 from activation_oracles.models.chat import Chat, Text, encode_chat, encode_text
 from activation_oracles.models.continuing import continuations
 from activation_oracles.models.load import How, LanguageModel, load
@@ -16,9 +17,6 @@ from activation_oracles.models.positions import Selector, resolve
 from activation_oracles.models.read import read
 from activation_oracles.models.sharding import in_step
 from activation_oracles.types import READING, Activations, Example, Provenance
-
-TOKENS_PER_BATCH = 8192
-"""Padded tokens in one forward pass: bounds memory whatever the texts' lengths."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +169,10 @@ class Target:
 
     def _gather(self, places: Sequence[_Place]) -> list[Float[Tensor, "_ d_model"]]:
         """Run every distinct context once, by depth and length; cut out what each place wants."""
-        hosts = _hosts({place.context for place in places})
+        longest = hosts({place.context for place in places})
         contexts: dict[tuple[int, ...], list[int]] = {}
         for index, place in enumerate(places):
-            contexts.setdefault(hosts[place.context], []).append(index)
+            contexts.setdefault(longest[place.context], []).append(index)
         # A pass runs to the deepest layer that any of its texts is read at.
         deepest = {
             context: max(max(places[index].layers) for index in wanted)
@@ -182,19 +180,18 @@ class Target:
         }
         passes = (
             (batch, sorted({n for c in batch for i in contexts[c] for n in places[i].layers}))
-            for batch in _batches(contexts, deepest)
+            for batch in batches(deepest, per_pass(self.model.device))
         )
         found: dict[int, Tensor] = {}
         device = self.model.device
         for batch, layers in in_step(self.model, passes):
+            asked = [(row, index) for row, c in enumerate(batch) for index in contexts.get(c, ())]
             streams = self._streams(batch, layers)
-            for row, context in enumerate(batch):
-                for index in contexts.get(context, ()):
-                    columns = list(places[index].positions)
-                    found[index] = torch.cat(
-                        # Of a model that is spread over devices, each block has its own.
-                        [streams[n][row, columns].to(device) for n in places[index].layers]
-                    )
+            picked = {layer: _picked(streams.pop(layer), layer, asked, places) for layer in layers}
+            for _, index in asked:
+                # Of a model that is spread over devices, each block has its own.
+                parts = [picked[layer][index].to(device) for layer in places[index].layers]
+                found[index] = torch.cat(parts)
         return [found[index] for index in range(len(places))]
 
     def _streams(
@@ -203,18 +200,11 @@ class Target:
         model = self.model
         width = max(map(len, batch))
         ids = torch.full((len(batch), width), model.pad_id)
-        mask = torch.zeros_like(ids)
         for row, context in enumerate(batch):
             ids[row, : len(context)] = torch.tensor(context)
-            mask[row, : len(context)] = 1
+        place = ids.to(model.device, non_blocking=True)
         with model.using(self.adapter):
-            return read(
-                model.network,
-                model.blocks,
-                ids.to(model.device),
-                mask.to(model.device),
-                layers=layers,
-            )
+            return read(model.network, model.blocks, place, None, layers=layers)
 
 
 class Difference:
@@ -251,33 +241,23 @@ def _is_chat(source: object) -> bool:
     return isinstance(source, Sequence) and bool(source) and isinstance(source[0], Mapping)
 
 
-def _hosts(contexts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
-    """Return for each context the longest one here that begins with it: often itself."""
-    hosts: dict[tuple[int, ...], tuple[int, ...]] = {}
-    longer: tuple[int, ...] = ()
-    # Sorted, whatever begins with a context comes right behind it.
-    for context in sorted(contexts, reverse=True):
-        begins = context and longer[: len(context)] == context
-        hosts[context] = hosts[longer] if begins else context
-        longer = context
-    return hosts
-
-
-def _batches(
-    contexts: Iterable[tuple[int, ...]], deepest: Mapping[tuple[int, ...], int]
-) -> Iterable[list[tuple[int, ...]]]:
-    """Put contexts of one depth and like lengths together, in batches of bounded size."""
-    batch: list[tuple[int, ...]] = []
-    for context in sorted(contexts, key=lambda one: (deepest[one], len(one))):
-        if not context:
-            raise DataError("A text to read has no tokens.")
-        is_full = (len(batch) + 1) * len(context) > TOKENS_PER_BATCH
-        if batch and (is_full or deepest[batch[0]] != deepest[context]):
-            yield batch
-            batch = []
-        batch.append(context)
-    if batch:
-        yield batch
+def _picked(
+    stream: Float[Tensor, "batch pos d_model"],
+    layer: int,
+    asked: Sequence[tuple[int, int]],
+    places: Sequence[_Place],
+) -> dict[int, Tensor]:
+    """Cut out what each place wants of one layer, all at once, as each copy makes a device wait."""
+    wanted = [(row, index) for row, index in asked if layer in places[index].layers]
+    if not wanted:
+        # A layer that only another process wants, where weights are shared out.
+        return {}
+    counts = [len(places[index].positions) for _, index in wanted]
+    rows = [row for (row, _), count in zip(wanted, counts, strict=True) for _ in range(count)]
+    columns = [column for _, index in wanted for column in places[index].positions]
+    at = torch.tensor([rows, columns]).to(stream.device, non_blocking=True)
+    cut = stream[at[0], at[1]].split(counts)
+    return {index: part for (_, index), part in zip(wanted, cut, strict=True)}
 
 
 def _activations(text: Text, place: _Place, vectors: Tensor, provenance: Provenance) -> Activations:
