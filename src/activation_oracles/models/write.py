@@ -7,7 +7,7 @@ was missed or written twice in one pass is an error, never a quietly weaker answ
 """
 
 import inspect
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,6 +36,8 @@ class Writing:
     strength: float = 1.0
     mode: Mode | Literal["overwrite"] = "add"
     """`overwrite` puts the vectors there as they are, without regard to strength."""
+    finite: bool = False
+    """Whether the vectors are known to be finite: looking makes a device wait."""
 
     def __post_init__(self) -> None:
         places = set(zip(self.rows.tolist(), self.columns.tolist(), strict=True))
@@ -43,7 +45,7 @@ class Writing:
             raise MismatchError(
                 f"{self.vectors.shape[0]} vectors need as many different slots, got {len(places)}."
             )
-        if not self.vectors.detach().isfinite().all():
+        if not self.finite and not self.vectors.detach().isfinite().all():
             raise MismatchError(
                 "Vectors to write hold NaN or infinity. Check where they come from."
             )
@@ -160,10 +162,11 @@ class _Writer:
             self._count(slots, end)
         if not slots:
             return output
-        picked = torch.tensor(slots)
-        rows = self._writing.rows[picked].to(stream.device)
-        columns = self._writing.columns[picked].to(stream.device) - self._start
-        vectors = self._writing.vectors[picked.to(self._writing.vectors.device)].to(stream.device)
+        rows, columns, vectors = (
+            _picked(one, slots).to(stream.device, non_blocking=True)
+            for one in (self._writing.rows, self._writing.columns, self._writing.vectors)
+        )
+        columns = columns - self._start
         mode = self._writing.mode
         written = (
             vectors.to(stream.dtype)
@@ -196,3 +199,10 @@ class _Writer:
                 f"(columns {sorted(self._columns[s] for s in missed)[:5]}; {self._num_columns} "
                 "columns were seen): the answer would not come from the activations."
             )
+
+
+def _picked(one: Tensor, slots: Sequence[int]) -> Tensor:
+    """Return the entries of these slots; of all of them, as in training, without a copy."""
+    if len(slots) == one.shape[0]:
+        return one
+    return one[torch.tensor(slots).to(one.device, non_blocking=True)]

@@ -15,10 +15,10 @@ from activation_oracles.models.load import LanguageModel
 from activation_oracles.models.read import logits_only_at
 from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
-from activation_oracles.oracle.collate import IGNORED, Batch, collate
+from activation_oracles.oracle.collate import Batch, collate
 from activation_oracles.oracle.prefill import Prefill, prefill, tail_likelihoods
 from activation_oracles.oracle.prompt import Prompt, Template
-from activation_oracles.types import Activations
+from activation_oracles.types import Activations, Example
 
 ROWS_PER_BATCH = 64
 
@@ -77,13 +77,28 @@ class Asker:
 
     def batch(self, asked: Sequence[Asked], *, whole: bool) -> Batch:
         """Pad prompts, with their answers (`whole`) or to be answered."""
+        shown = [one.vectors for one in asked]
+        shows = [matrix is not None for matrix in shown]
+        return self.lay_out([one.prompt for one in asked], shows, whole=whole).showing(shown)
+
+    def lay_out(self, prompts: Sequence[Prompt], shows: Sequence[bool], *, whole: bool) -> Batch:
+        """Pad prompts, for `Batch.showing` to give vectors to those that show some."""
         return collate(
-            [one.prompt for one in asked],
-            [one.vectors for one in asked],
+            prompts,
+            shows,
             pad_id=self.model.pad_id,
             placeholder_id=self.template.placeholder_id,
             part="all" if whole else "prompt",
         )
+
+    def prompts(self, examples: Sequence[Example], *, answered: bool) -> list[Prompt]:
+        """Write the prompts of examples, with their answers or without."""
+        return [
+            self.template.build(
+                one.layers, len(one.positions), one.question, one.answer if answered else None
+            )
+            for one in examples
+        ]
 
     def show(self, shown: Shown, answer: str | None = None) -> Asked:
         """Write the prompt that shows a reading.
@@ -122,12 +137,14 @@ class Asker:
 
         Gradients flow where they are enabled; the caller holds the scopes of adapter and injection.
         """
-        rows, columns = (batch.labels != IGNORED).nonzero(as_tuple=True)
-        device = self.model.device
+        ids, rows, columns = (
+            one.to(self.model.device, non_blocking=True)
+            for one in (batch.ids, batch.label_rows, batch.label_columns)
+        )
         # Padding is on the right and attention is causal: no real token ever sees it.
-        with logits_only_at(self.model.network, rows.to(device), columns.to(device) - 1):
-            logits = self.model.network(input_ids=batch.ids.to(device), use_cache=False).logits
-        labels = batch.labels[rows, columns].to(logits.device)
+        with logits_only_at(self.model.network, rows, columns - 1):
+            logits = self.model.network(input_ids=ids, use_cache=False).logits
+        labels = ids[rows, columns].to(logits.device)
         return -nn.functional.cross_entropy(logits[0].float(), labels, reduction="none")
 
     def generate(
@@ -178,7 +195,7 @@ class Asker:
                 batch = self.batch([asked[row] for row in rows], whole=True)
                 with self.injecting(batch):
                     values = self.log_likelihoods(batch)
-                counts = (batch.labels != IGNORED).sum(dim=-1).tolist()
+                counts = torch.bincount(batch.label_rows, minlength=len(rows)).tolist()
                 for row, part in zip(rows, values.cpu().split(counts), strict=True):
                     found[row] = part.tolist()
         return [found[row] for row in range(len(asked))]

@@ -1,11 +1,11 @@
 """Prompts and vectors to padded tensors: the only file that pads, the only one that knows -100.
 
 Slots become columns of the padded batch here, after padding, and every one is checked to hold the
-placeholder.
+placeholder. Prompts can be laid out before there are vectors; nothing here waits for a device.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -18,6 +18,8 @@ from activation_oracles.oracle.prompt import Prompt
 
 IGNORED = -100
 """The label of a token that is not learned."""
+Shows = Sequence[Float[Tensor, "_ d_model"] | None]
+"""A matrix for each prompt; None where it shows nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,24 +32,56 @@ class Batch:
     """The token ids to learn, and -100 elsewhere."""
     rows: Int[Tensor, " slot"]
     columns: Int[Tensor, " slot"]
-    vectors: Float[Tensor, "slot d_model"]
-    """One per slot; rows that show nothing have no slots here."""
+    label_rows: Int[Tensor, " label"]
+    label_columns: Int[Tensor, " label"]
+    """Where `labels` has token ids, row by row."""
+    vectors: Float[Tensor, "slot d_model"] | None = None
+    """One per slot; rows that show nothing have no slots here. None: not given yet."""
+    finite: bool = False
+    """Whether the vectors are known to be finite numbers: looking would make a device wait."""
 
     @property
     def num_labels(self) -> int:
         """Tokens that are learned."""
-        return int((self.labels != IGNORED).sum())
+        return len(self.label_rows)
+
+    def showing(self, vectors: Shows, *, finite: bool = False) -> "Batch":
+        """Return the same prompts with these vectors to be written: a matrix for each that shows.
+
+        Raises:
+            MismatchError: a prompt has not as many slots as vectors.
+        """
+        slots = torch.bincount(self.rows, minlength=len(self.ids)).tolist()
+        for row, (wanted, shown) in enumerate(zip(slots, vectors, strict=True)):
+            given = 0 if shown is None else shown.shape[0]
+            if given != wanted:
+                raise MismatchError(f"Prompt {row} has {wanted} slots for {given} vectors.")
+        matrices = [matrix for matrix in vectors if matrix is not None]
+        stacked = torch.cat(matrices) if matrices else torch.zeros((0, 0))
+        return replace(self, vectors=stacked, finite=finite)
+
+    def pinned(self) -> "Batch":
+        """Return the same in memory from which a GPU copies while others work."""
+        places = ("ids", "rows", "columns", "label_rows", "label_columns")
+        return replace(self, **{name: getattr(self, name).pin_memory() for name in places})
 
     def writing(self, *, strength: float, mode: Mode) -> Writing:
         """Return what is to be written where."""
+        assert self.vectors is not None, "no vectors were given yet"
         return Writing(
-            self.rows, self.columns, self.vectors, self.ids.shape[0], strength=strength, mode=mode
+            self.rows,
+            self.columns,
+            self.vectors,
+            self.ids.shape[0],
+            strength=strength,
+            mode=mode,
+            finite=self.finite,
         )
 
 
 def collate(
     prompts: Sequence[Prompt],
-    vectors: Sequence[Float[Tensor, "_ d_model"] | None],
+    shows: Sequence[bool],
     *,
     pad_id: int,
     placeholder_id: int,
@@ -55,10 +89,8 @@ def collate(
 ) -> Batch:
     """Pad prompts into one batch: whole ones on the right, bare prompts (to generate) on the left.
 
-    `vectors` holds one matrix a prompt, or None for a prompt that is shown nothing.
-
-    Raises:
-        MismatchError: a prompt has not as many slots as vectors.
+    `shows` says of each prompt whether vectors are written over its slots, which `Batch.showing`
+    then takes.
     """
     sequences = [p.ids if part == "all" else p.ids[: p.answer_start] for p in prompts]
     width = max(map(len, sequences))
@@ -67,23 +99,17 @@ def collate(
     labels = torch.full_like(ids, IGNORED)
     rows: list[int] = []
     columns: list[int] = []
-    for row, (prompt, sequence, shown) in enumerate(zip(prompts, sequences, vectors, strict=True)):
+    for row, (prompt, sequence, shown) in enumerate(zip(prompts, sequences, shows, strict=True)):
         shift = 0 if part == "all" else width - len(sequence)
         tokens = torch.tensor(sequence)
         ids[row, shift : shift + len(sequence)] = tokens
         mask[row, shift : shift + len(sequence)] = True
         if part == "all":
             labels[row, prompt.answer_start : len(sequence)] = tokens[prompt.answer_start :]
-        if shown is None:
-            continue
-        if shown.shape[0] != len(prompt.slots):
-            raise MismatchError(
-                f"Prompt {row} has {len(prompt.slots)} slots for {shown.shape[0]} vectors."
-            )
-        rows += [row] * len(prompt.slots)
-        columns += [slot + shift for slot in prompt.slots]
+        if shown:
+            rows += [row] * len(prompt.slots)
+            columns += [slot + shift for slot in prompt.slots]
     index = (torch.tensor(rows, dtype=torch.long), torch.tensor(columns, dtype=torch.long))
     assert bool((ids[index] == placeholder_id).all()), "a slot does not hold the placeholder"
-    given = [matrix for matrix in vectors if matrix is not None]
-    stacked = torch.cat(given) if given else torch.zeros((0, 0))
-    return Batch(ids, mask, labels, *index, stacked)
+    label_rows, label_columns = (labels != IGNORED).nonzero(as_tuple=True)
+    return Batch(ids, mask, labels, *index, label_rows, label_columns)

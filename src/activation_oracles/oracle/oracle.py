@@ -15,16 +15,14 @@ from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.oracle.answering import Answering
 from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
 from activation_oracles.oracle.card import Card
-from activation_oracles.oracle.collate import Batch
+from activation_oracles.oracle.collate import Batch, Shows
 from activation_oracles.oracle.confidence import HowSure
 from activation_oracles.oracle.controls import Control, answer_with_controls
+from activation_oracles.oracle.prompt import Prompt
 from activation_oracles.oracle.readme import write_readme
 from activation_oracles.oracle.released import assumed_card, base_of
 from activation_oracles.oracle.sweeping import Sweep, tabulate
 from activation_oracles.types import Activations, Answer, Example
-
-Shows = Sequence[Float[Tensor, "_ d_model"] | None]
-"""A matrix for each example; None where the prompt shows nothing."""
 
 
 class Oracle:
@@ -90,6 +88,14 @@ class Oracle:
     def collate(self, examples: Sequence[Example], vectors: Shows) -> Batch:
         """Write the prompts of examples, with their answers as labels, and pad them."""
         return self._asker.batch(self._asked(examples, vectors, answered=True), whole=True)
+
+    def prompts(self, examples: Sequence[Example]) -> list[Prompt]:
+        """Write the prompts of examples, with their answers."""
+        return self._asker.prompts(examples, answered=True)
+
+    def lay_out(self, prompts: Sequence[Prompt], shows: Sequence[bool]) -> Batch:
+        """As `collate`, before there are vectors: `Batch.showing` takes those of what shows any."""
+        return self._asker.lay_out(prompts, shows, whole=True)
 
     @contextmanager
     def learning(self, batch: Batch) -> Generator[Float[Tensor, ""]]:
@@ -240,19 +246,8 @@ class Oracle:
         return tabulate(question, activations, found)
 
     def _asked(self, examples: Sequence[Example], vectors: Shows, *, answered: bool) -> list[Asked]:
-        build = self._asker.template.build
-        return [
-            Asked(
-                build(
-                    example.layers,
-                    len(example.positions),
-                    example.question,
-                    example.answer if answered else None,
-                ),
-                shown,
-            )
-            for example, shown in zip(examples, vectors, strict=True)
-        ]
+        prompts = self._asker.prompts(examples, answered=answered)
+        return [Asked(prompt, shown) for prompt, shown in zip(prompts, vectors, strict=True)]
 
 
 def _listed(activations: Activations | Sequence[Activations]) -> list[Activations]:

@@ -120,7 +120,8 @@ class Slots:
         if example.shown == "nothing":
             return None
         network = self.target.model.network
-        return self._made(example).to(self.target.model.device, network.dtype)
+        device = self.target.model.device
+        return self._made(example).to(device, network.dtype, non_blocking=True)
 
     def _made(self, example: Example) -> Float[Tensor, "_ d_model"]:
         num_slots = len(example.layers) * len(example.positions)
