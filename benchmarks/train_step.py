@@ -44,8 +44,11 @@ from activation_oracles.tasks import store
 from activation_oracles.training import loop
 from activation_oracles.training.config import Lora, TrainConfig
 from activation_oracles.training.merging import merging
+from activation_oracles.training.parts import Share, lay_out
 from activation_oracles.training.preflight import longest
 from activation_oracles.training.prepare import Run, prepare
+from activation_oracles.training.readahead import Vectors, shares
+from activation_oracles.training.readahead import read as read_window
 from activation_oracles.types import Example
 from activation_oracles.world.load import load_demo
 
@@ -99,6 +102,8 @@ class Setting:
     batch_size: int = 16
     accumulate: int = 1
     """Parts in which we run a batch."""
+    part_tokens: int | None = None
+    """Or the tokens, padding included, in each of our parts."""
     gradient_checkpointing: bool = False
     """Whether we compute blocks again as well; the plain loop always does."""
     autocast: bool = ON_GPU
@@ -203,7 +208,8 @@ def prepared(setting: Setting, shape: str, folder: str) -> Run:
     config = TrainConfig(
         model=model.name, data=(folder,), output=f"{folder}/run", device=str(DEVICE),
         lora=Lora(dropout=0.0), batch_size=setting.batch_size, accumulate=setting.accumulate,
-        window=window, autocast=setting.autocast, seed=setting.seed, evaluate_examples=0,
+        part_tokens=setting.part_tokens, window=window, autocast=setting.autocast,
+        seed=setting.seed, evaluate_examples=0,
         gradient_checkpointing=setting.gradient_checkpointing,
     )  # fmt: skip
     run = prepare(config, model)
@@ -223,7 +229,7 @@ class Ours:
         self._run = run
         self._parameters = list(run.parameters.values())
         self._optimizer = torch.optim.AdamW(self._parameters, fused=True)
-        self._batches = loop._batches(run, 0)  # pyright: ignore[reportPrivateUsage]
+        self._shares = shares(run, 0)
 
     def learn(self, window: Sequence[Batch], wanted: Sequence[Batch]) -> Steps:
         """Read a window, the next one in the run's order, and learn from its `wanted` batches."""
@@ -232,22 +238,26 @@ class Ours:
         with checkpointing(run, wanted=run.config.gradient_checkpointing):
             for number in range(len(window)):
                 start = clock()
-                batch, vectors = next(self._batches)
+                share, vectors = next(self._shares)
                 self.reading += (clock() - start) if number == 0 else 0.0
-                if batch in wanted:
-                    done.append(self.step(batch, vectors))
+                if [index for part in share.parts for index in part.indices] in wanted:
+                    done.append(self.step(share, vectors))
         return done
 
     def warm_up(self, batch: Batch) -> None:
         """Run as a step does, but for the update."""
-        vectors = loop._read(self._run, batch)  # pyright: ignore[reportPrivateUsage]
+        share, vectors = lay_out(self._run, batch), read_window(self._run, batch)
         with checkpointing(self._run, wanted=self._run.config.gradient_checkpointing):
-            loop._learn(self._run, batch, vectors)  # pyright: ignore[reportPrivateUsage]
+            loop._learn(self._run, share, vectors)  # pyright: ignore[reportPrivateUsage]
         self._optimizer.zero_grad()
 
-    def step(self, batch: Batch, vectors: loop.Vectors) -> tuple[float, float]:
+    def end(self) -> None:
+        """Switch off the adapter that is learned."""
+        self._shares.close()
+
+    def step(self, share: Share, vectors: Vectors) -> tuple[float, float]:
         config = self._run.config
-        loss, _ = loop._learn(self._run, batch, vectors)  # pyright: ignore[reportPrivateUsage]
+        loss = loop._learn(self._run, share, vectors)  # pyright: ignore[reportPrivateUsage]
         norm = loop._step(  # pyright: ignore[reportPrivateUsage]
             self._optimizer, self._parameters, config.learning_rate, config.clip_norm
         )
@@ -444,11 +454,13 @@ def peak_memory(setting: Setting, shape: str, side: str) -> Memory:
     """Learn from a window's longest batch; our side reads the whole window, as in training."""
     with TemporaryDirectory() as folder:
         run = prepared(replace(setting, turns=1), shape, folder)
-        sides = {"ours": Ours(run), "plain": Plain(run)}
+        ours = Ours(run)
+        sides = {"ours": ours, "plain": Plain(run)}
         sides[side].warm_up(shortest(run))
         held = torch.cuda.memory_allocated() if ON_GPU else most_resident()
         window = next(run.windows(0))
         sides[side].learn(window, [list(longest(window, run.known.lengths))])
+        ours.end()
         return held, torch.cuda.max_memory_allocated() if ON_GPU else most_resident()
 
 
@@ -559,17 +571,17 @@ def describe(run: Run, work: Work) -> str:
         f"{model.network.dtype} on {DEVICE}, {torch.get_num_threads()} thread(s)\n"
         f"{len(examples)} examples of {texts} texts, windows of {config.window} batches of "
         f"{config.batch_size}; contexts of {contexts:.0f} tokens, prompts of {prompts:.0f}\n"
-        f"ours: accumulate {config.accumulate}, gradient_checkpointing "
-        f"{config.gradient_checkpointing}, autocast {config.autocast}"
+        f"ours: accumulate {config.accumulate}, part_tokens {config.part_tokens}, "
+        f"gradient_checkpointing {config.gradient_checkpointing}, autocast {config.autocast}"
     )
 
 
 def show_profile(run: Run, ours: Ours) -> None:
     """Print which operations one of our steps spends its time in, reading of its texts aside."""
     batch = next(run.windows(0))[0]
-    vectors = loop._read(run, batch)  # pyright: ignore[reportPrivateUsage]
+    share, vectors = lay_out(run, batch), read_window(run, batch)
     with checkpointing(run, wanted=run.config.gradient_checkpointing), profile() as found:
-        ours.step(batch, vectors)
+        ours.step(share, vectors)
     key = f"self_{'device' if ON_GPU else 'cpu'}_time_total"
     print(found.key_averages().table(sort_by=key, row_limit=15, max_name_column_width=40))
 
@@ -581,6 +593,7 @@ def compare(setting: Setting, shape: str, memory: Mapping[str, Memory]) -> None:
         report(run, measure(run, ours, plain), memory)
         if setting.profile:
             show_profile(run, ours)
+        ours.end()
 
 
 def main() -> None:

@@ -201,7 +201,9 @@ def test_training_touches_neither_the_base_model_nor_the_random_numbers(config, 
     assert np.random.get_state()[1].tolist() == expected[1]
 
 
-@pytest.mark.parametrize("change", [{"accumulate": 4}, {"gradient_checkpointing": True}])
+@pytest.mark.parametrize(
+    "change", [{"accumulate": 4}, {"part_tokens": 100}, {"gradient_checkpointing": True}]
+)
 def test_a_batch_in_parts_or_with_less_memory_is_the_same_step(config, change, tmp_path):
     # Rank 8 is where this model's adapter is merged.
     plain = changed(config, lora=Lora(rank=8, alpha=16, dropout=0.0), max_steps=3)
@@ -215,13 +217,13 @@ def test_the_longest_batch_is_tried_first_and_leaves_no_trace(config, monkeypatc
     run = prepare(config)
     before = {name: one.detach().clone() for name, one in run.parameters.items()}
     collated = []
-    original = run.oracle.collate
+    original = run.oracle.lay_out
 
-    def watch(examples, vectors):
-        collated.append(max(len(one.positions) * len(one.layers) for one in examples))
-        return original(examples, vectors)
+    def watch(prompts, shows):
+        collated.append(max(len(one.slots) for one in prompts))
+        return original(prompts, shows)
 
-    monkeypatch.setattr(run.oracle, "collate", watch)
+    monkeypatch.setattr(run.oracle, "lay_out", watch)
     first = next(iter(steps(run)))
     assert first.done == 1
     assert collated[0] == max(len(one.positions) * len(one.layers) for one in run.examples)
@@ -236,7 +238,7 @@ def test_a_batch_that_does_not_fit_says_what_to_do(config, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(run.oracle, "collate", full)
+    monkeypatch.setattr(run.oracle, "lay_out", full)
     with pytest.raises(ConfigError, match="accumulate"):
         next(iter(steps(run)))
 

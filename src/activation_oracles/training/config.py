@@ -81,6 +81,9 @@ class TrainConfig(Settings):
     """Examples in one optimizer step, over all processes and parts."""
     accumulate: int = Field(default=1, ge=1)
     """Parts in which each process runs its share of a batch: the same step in less memory."""
+    part_tokens: int | None = Field(default=None, ge=1)
+    """Or parts of at most so many tokens, padding included, cut where that leaves least to compute.
+    A longer example is a part of its own."""
     epochs: int = Field(default=1, ge=1)
     """Passes over the examples, each in another order."""
     max_steps: int | None = Field(default=None, ge=1)
@@ -132,6 +135,12 @@ class TrainConfig(Settings):
     def _has_data(self) -> "TrainConfig":
         if bool(self.data) == (self.mixture is not None):
             raise ValueError("give `data`, folders of examples, or a `mixture` to make them of")
+        return self
+
+    @model_validator(mode="after")
+    def _cut_one_way(self) -> "TrainConfig":
+        if self.part_tokens is not None and self.accumulate > 1:
+            raise ValueError("batches are cut by `accumulate` or by `part_tokens`, not by both")
         return self
 
     @property

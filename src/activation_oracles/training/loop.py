@@ -6,11 +6,10 @@ of every batch, and gradients are added up weighted by labelled tokens, so the s
 a single process would make; a mean of per-process means would not be.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from heapq import nlargest
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +27,15 @@ from activation_oracles.training.config import TrainConfig, rate_at
 from activation_oracles.training.evaluate import HeldOutScore, evaluate
 from activation_oracles.training.merging import merging
 from activation_oracles.training.metrics import Metrics
+from activation_oracles.training.parts import Share, fullest, lay_out, share_of
 from activation_oracles.training.preflight import longest, preflight
 from activation_oracles.training.prepare import SETTINGS, Run, prepare
 from activation_oracles.training.progress import Step, bar
 from activation_oracles.training.randomness import random_numbers_kept
+from activation_oracles.training.readahead import Vectors, read, shares
 from activation_oracles.training.stopping import Heard, StoppedError, listening
 from activation_oracles.training.tracking import check_trackers, tracking
 from activation_oracles.training.versions import versions
-
-Vectors = Mapping[int, Tensor | None]
-"""What each example is shown, by its index; None for nothing."""
 
 
 def train(
@@ -60,13 +58,14 @@ def train(
     check_trackers(config.trackers)
     with random_numbers_kept():
         run = prepare(config, model)
-        with listening() as heard:
-            for _ in progress(steps(run, heard)):
+        # Closed at once, whatever ends it: an error keeps a generator that it left alive.
+        with listening() as heard, closing(steps(run, heard)) as done:
+            for _ in progress(done):
                 pass
     return run.output
 
 
-def steps(run: Run, heard: Heard = lambda: 0) -> Iterator[Step]:
+def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
     """Do the training, step by step; the oracle is saved behind the last one.
 
     Args:
@@ -88,17 +87,18 @@ def steps(run: Run, heard: Heard = lambda: 0) -> Iterator[Step]:
         tracking(config.trackers, run.settings, run.output, done) as tell,
         _checkpointing(network, wanted=config.gradient_checkpointing),
         merging(network, run.oracle.adapter),
+        closing(shares(run, done)) as found,
     ):
         _write_settings(run)
         if done < num_steps:
             _try_longest(run)
         metrics = Metrics(run.output / "metrics.jsonl", done, tell)
-        for batch, vectors in _batches(run, done):
+        for share, vectors in found:
             rate = rate_at(config, done, num_steps)
-            loss, num_tokens = _learn(run, batch, vectors)
+            loss = _learn(run, share, vectors)
             norm = _step(optimizer, parameters, rate, config.clip_norm)
             done += 1
-            metrics.add(loss, norm, len(batch), num_tokens)
+            metrics.add(loss, norm, share.num_examples, share.num_tokens)
             last = done == num_steps
             told = 0 if last else together.highest(heard(), run.oracle.model.device)
             saves = last or told or done % config.save_every == 0
@@ -127,51 +127,17 @@ def _write_settings(run: Run) -> None:
     together.wait()
 
 
-def _batches(run: Run, done: int) -> Iterator[tuple[list[int], Vectors]]:
-    """Yield this process's share of each batch after the first `done`, and what was read for it.
-
-    A window that was begun before a resume is read whole again: texts read in other company are
-    padded otherwise, and their vectors would differ in the last bit.
-    """
-    processes = PartialState()
-    number = 0
-    for epoch in range(run.config.epochs):
-        for window in run.windows(epoch):
-            start, number = number, number + len(window)
-            if number <= done:
-                continue
-            shares = [b[processes.process_index :: processes.num_processes] for b in window]
-            vectors = _read(run, [index for share in shares for index in share])
-            for place, share in enumerate(shares, start=start):
-                if place >= run.num_steps:
-                    return
-                if place >= done:
-                    yield share, vectors
-
-
-def _read(run: Run, indices: Sequence[int]) -> Vectors:
-    vectors = run.slots.vectors([run.examples[index] for index in indices])
-    return dict(zip(indices, vectors, strict=True))
-
-
-def _learn(run: Run, indices: Sequence[int], vectors: Vectors) -> tuple[Tensor, int]:
-    """Add a batch's gradients up; return this process's share of its mean loss, and its tokens."""
-    count = run.config.accumulate
-    # Neighbours, not every so-manieth: they are of like length, so that little is padded.
-    ends = [len(indices) * number // count for number in range(count + 1)]
-    parts = [
-        run.oracle.collate([run.examples[i] for i in part], [vectors[i] for i in part])
-        for part in (indices[start:end] for start, end in pairwise(ends))
-    ]
-    num_labels = _in_all(run, sum(part.num_labels for part in parts))
+def _learn(run: Run, share: Share, vectors: Vectors) -> Tensor:
+    """Add a batch's gradients up; return this process's share of its mean loss."""
     loss = torch.zeros((), device=run.oracle.model.device)
-    for part in parts:
-        with _loss(run, part) as mean:
-            share = mean * (part.num_labels / num_labels)
-            share.backward()
-        loss += share.detach()
+    for part in share.parts:
+        shown = [vectors[index] for index in part.indices]
+        with _loss(run, part.batch.showing(shown, finite=True)) as mean:
+            weighted = mean * (part.batch.num_labels / share.num_labels)
+            weighted.backward()
+        loss += weighted.detach()
     _add_gradients(run.parameters.values())
-    return loss, sum(int(part.mask.sum()) for part in parts)
+    return loss
 
 
 @contextmanager
@@ -196,12 +162,6 @@ def _step(
     return norm
 
 
-def _in_all(run: Run, count: int) -> int:
-    if PartialState().num_processes == 1:
-        return count
-    return int(together.total(torch.tensor(count, device=run.oracle.model.device)))
-
-
 def _add_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Sum gradients over processes, all in one message: an adapter is small."""
     if PartialState().num_processes == 1:
@@ -215,22 +175,28 @@ def _add_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 def _try_longest(run: Run) -> None:
     """Run the longest batch, and read as many of the longest texts, before the first step."""
-    batches = (batch for window in run.windows(0) for batch in window)
     known = run.known
-    batch = longest(batches, known.lengths)
+    batch = longest(_all_batches(run), known.lengths)
+    tried = [batch]
+    if run.config.part_tokens is not None:
+        # The longest example alone may take less than many that are shorter.
+        tried.append(fullest(run, _all_batches(run)))
     widest = nlargest(len(batch), range(len(run.examples)), known.context_lengths.__getitem__)
-    width = PartialState().num_processes
-    share = list(batch)[PartialState().process_index :: width]
 
     def run_backward() -> None:
-        run.slots.vectors([run.examples[index] for index in widest[: len(share)]])
-        _learn(run, share, _read(run, share))
+        run.slots.vectors([run.examples[index] for index in share_of(widest)])
+        for one in tried:
+            _learn(run, lay_out(run, one), read(run, share_of(one)))
 
     what = (
         f"{len(batch)} examples, the longest of about {max(known.lengths[i] for i in batch)} "
         f"tokens; texts of up to {known.context_lengths[widest[0]]}"
     )
     preflight(run_backward, run.parameters.values(), what)
+
+
+def _all_batches(run: Run) -> Iterator[list[int]]:
+    return (batch for window in run.windows(0) for batch in window)
 
 
 @contextmanager

@@ -36,8 +36,8 @@ def preflight(
             run_backward()
     except torch.OutOfMemoryError as error:
         raise ConfigError(
-            f"The longest batch ({what}) does not fit into memory: {error} Raise "
-            "`accumulate`, turn on `gradient_checkpointing`, or lower `batch_size`."
+            f"The longest batch ({what}) does not fit into memory: {error} Raise `accumulate` or "
+            "lower `part_tokens`, turn on `gradient_checkpointing`, or lower `batch_size`."
         ) from error
     finally:
         for parameter in parameters:

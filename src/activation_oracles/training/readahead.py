@@ -1,0 +1,65 @@
+"""What the loop learns from: windows of batches, read together ahead of the optimizer.
+
+A window's distinct texts run once through the bare target; its batches then come one by one.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, islice, tee
+
+import torch
+from torch import Tensor
+
+from activation_oracles.errors import MismatchError
+from activation_oracles.training.parts import Share, lay_out, share_of
+from activation_oracles.training.prepare import Run
+
+Vectors = Mapping[int, Tensor | None]
+"""What each example is shown, by its index; None for nothing."""
+
+
+def shares(run: Run, done: int) -> Generator[tuple[Share, Vectors]]:
+    """Yield this process's share of each batch after the first `done`, and what was read for it.
+
+    A window that was begun before a resume is read whole again: texts read in other company are
+    padded otherwise, and their vectors would differ in the last bit. While a window is learned from
+    the adapter stays switched on: to switch it walks through all layers of a model.
+    """
+    here, before = tee(_windows(run, done))
+    left = chain.from_iterable(window[skip:] for window, skip in before)
+    laid = map(partial(lay_out, run), islice(left, run.num_steps - done))
+    for window, skip in here:
+        vectors = read(run, [index for batch in window for index in share_of(batch)])
+        with run.oracle.model.training(run.oracle.adapter):
+            for share in islice(laid, len(window) - skip):
+                yield share, vectors
+
+
+def read(run: Run, indices: Sequence[int]) -> Vectors:
+    """Return what examples show.
+
+    Raises:
+        MismatchError: some of it is not finite; asked here, once for many, as a device must wait.
+    """
+    examples = [run.examples[index] for index in indices]
+    vectors = run.slots.vectors(examples)
+    given = {number: shown for number, shown in enumerate(vectors) if shown is not None}
+    sound = torch.stack([one.isfinite().all() for one in given.values()]).tolist() if given else []
+    if not all(sound):
+        wrong = examples[list(given)[sound.index(False)]]
+        raise MismatchError(
+            f"What the example of task {wrong.task!r} from {wrong.source} shows ({wrong.shown}) "
+            "holds NaN or infinity. Check where it comes from: fp16 overflows, and own vectors are "
+            "taken as they are."
+        )
+    return dict(zip(indices, vectors, strict=True))
+
+
+def _windows(run: Run, done: int) -> Iterator[tuple[list[list[int]], int]]:
+    """Yield the windows that are not all behind the first `done` batches, and how many are."""
+    number = 0
+    for epoch in range(run.config.epochs):
+        for window in run.windows(epoch):
+            start, number = number, number + len(window)
+            if start < run.num_steps and number > done:
+                yield window, max(0, done - start)
