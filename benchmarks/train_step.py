@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from random import Random
@@ -42,12 +42,13 @@ from activation_oracles.oracle.collate import IGNORED
 from activation_oracles.oracle.prompt import Prompt
 from activation_oracles.tasks import store
 from activation_oracles.training import loop
+from activation_oracles.training.ahead import working_ahead
 from activation_oracles.training.config import Lora, TrainConfig
 from activation_oracles.training.merging import merging
 from activation_oracles.training.parts import Share, lay_out
 from activation_oracles.training.preflight import longest
 from activation_oracles.training.prepare import Run, prepare
-from activation_oracles.training.readahead import Vectors, shares
+from activation_oracles.training.readahead import Vectors, depth, shares
 from activation_oracles.training.readahead import read as read_window
 from activation_oracles.types import Example
 from activation_oracles.world.load import load_demo
@@ -229,7 +230,10 @@ class Ours:
         self._run = run
         self._parameters = list(run.parameters.values())
         self._optimizer = torch.optim.AdamW(self._parameters, fused=True)
-        self._shares = shares(run, 0)
+        self._thread = ExitStack()
+        num_ahead = depth(run.config, run.oracle.model.device)
+        ahead = self._thread.enter_context(working_ahead(num_ahead))
+        self._shares = shares(run, 0, ahead)
 
     def learn(self, window: Sequence[Batch], wanted: Sequence[Batch]) -> Steps:
         """Read a window, the next one in the run's order, and learn from its `wanted` batches."""
@@ -252,8 +256,9 @@ class Ours:
         self._optimizer.zero_grad()
 
     def end(self) -> None:
-        """Switch off the adapter that is learned."""
+        """End the thread that lays out ahead."""
         self._shares.close()
+        self._thread.close()
 
     def step(self, share: Share, vectors: Vectors) -> tuple[float, float]:
         config = self._run.config

@@ -18,7 +18,7 @@ MADE = "data"
 DECIDES_NOTHING = frozenset(
     {
         *("output", "resume", "log_every", "save_every", "evaluate_every", "evaluate_examples"),
-        *("trackers", "store", "store_gib", "shard", "device_map"),
+        *("trackers", "store", "store_gib", "shard", "device_map", "ahead"),
     }
 )
 """Fields that may differ between a run and its continuation: they leave the weights alone, those of
@@ -119,6 +119,9 @@ class TrainConfig(Settings):
     """Compute the oracle's pass in bf16, also on a CPU; texts are always read in `dtype`."""
     gradient_checkpointing: bool = False
     """Compute blocks again in the backward pass: a third slower, far less memory."""
+    ahead: int | None = Field(default=None, ge=0)
+    """Batches whose prompts a thread writes before they are needed; 0 is no thread. By default 8 on
+    a GPU and none on a CPU, which the thread would only share."""
 
     evaluate_every: int = Field(default=1000, ge=1)
     """Steps between evaluations on the held-out examples; one more comes at the end."""

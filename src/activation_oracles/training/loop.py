@@ -23,6 +23,7 @@ from activation_oracles.models.load import LanguageModel
 from activation_oracles.oracle.collate import Batch
 from activation_oracles.tasks import store
 from activation_oracles.training import checkpoint, together
+from activation_oracles.training.ahead import working_ahead
 from activation_oracles.training.config import TrainConfig, rate_at
 from activation_oracles.training.evaluate import HeldOutScore, evaluate
 from activation_oracles.training.merging import merging
@@ -32,7 +33,7 @@ from activation_oracles.training.preflight import longest, preflight
 from activation_oracles.training.prepare import SETTINGS, Run, prepare
 from activation_oracles.training.progress import Step, bar
 from activation_oracles.training.randomness import random_numbers_kept
-from activation_oracles.training.readahead import Vectors, read, shares
+from activation_oracles.training.readahead import Vectors, depth, read, shares
 from activation_oracles.training.stopping import Heard, StoppedError, listening
 from activation_oracles.training.tracking import check_trackers, tracking
 from activation_oracles.training.versions import versions
@@ -87,7 +88,8 @@ def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
         tracking(config.trackers, run.settings, run.output, done) as tell,
         _checkpointing(network, wanted=config.gradient_checkpointing),
         merging(network, run.oracle.adapter),
-        closing(shares(run, done)) as found,
+        working_ahead(depth(config, run.oracle.model.device)) as ahead,
+        closing(shares(run, done, ahead)) as found,
     ):
         _write_settings(run)
         if done < num_steps:

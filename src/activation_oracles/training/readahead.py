@@ -1,6 +1,7 @@
 """What the loop learns from: windows of batches, read together ahead of the optimizer.
 
-A window's distinct texts run once through the bare target; its batches then come one by one.
+A window's distinct texts run once through the bare target; its batches then come one by one, each
+laid out beforehand.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -11,14 +12,25 @@ import torch
 from torch import Tensor
 
 from activation_oracles.errors import MismatchError
+from activation_oracles.training.ahead import Ahead
+from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.parts import Share, lay_out, share_of
 from activation_oracles.training.prepare import Run
 
 Vectors = Mapping[int, Tensor | None]
 """What each example is shown, by its index; None for nothing."""
+AHEAD = 8
+"""Batches that are laid out before they are needed."""
 
 
-def shares(run: Run, done: int) -> Generator[tuple[Share, Vectors]]:
+def depth(config: TrainConfig, device: torch.device) -> int:
+    """Return how many batches a thread lays out ahead: as set, else none on a CPU."""
+    if config.ahead is not None:
+        return config.ahead
+    return 0 if device.type == "cpu" else AHEAD
+
+
+def shares(run: Run, done: int, ahead: Ahead) -> Generator[tuple[Share, Vectors]]:
     """Yield this process's share of each batch after the first `done`, and what was read for it.
 
     A window that was begun before a resume is read whole again: texts read in other company are
@@ -27,7 +39,7 @@ def shares(run: Run, done: int) -> Generator[tuple[Share, Vectors]]:
     """
     here, before = tee(_windows(run, done))
     left = chain.from_iterable(window[skip:] for window, skip in before)
-    laid = map(partial(lay_out, run), islice(left, run.num_steps - done))
+    laid = ahead(partial(lay_out, run), islice(left, run.num_steps - done))
     for window, skip in here:
         vectors = read(run, [index for batch in window for index in share_of(batch)])
         with run.oracle.model.training(run.oracle.adapter):
