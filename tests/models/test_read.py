@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.models.load import load
 from activation_oracles.models.read import logits_only_at, read, recording
+from activation_oracles.models.rows import whole_rows
 from activation_oracles.models.target import Target
 from activation_oracles.types import Example
 
@@ -81,6 +82,22 @@ def test_a_text_that_another_begins_with_is_read_there(tiny):
     for example, vectors in zip([*examples, other], found, strict=True):
         alone = Target(tiny).vectors([example])[0]
         assert torch.allclose(vectors, alone, atol=WITHIN, rtol=0)
+
+
+def test_rows_are_whole_texts_wherever_positions_restart(tiny):
+    """Inside the scope alone: elsewhere transformers keeps apart what it takes for two texts."""
+    ids = torch.arange(5, 13)[None]
+    restarting = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3]])
+
+    def last():
+        with torch.no_grad():
+            return tiny.network(ids, position_ids=restarting, use_cache=False).logits[0, -1]
+
+    apart = last()
+    with whole_rows():
+        whole = last()
+    assert not torch.allclose(whole, apart)
+    assert torch.equal(last(), apart)
 
 
 def test_blocks_above_the_deepest_layer_do_not_run(tiny):

@@ -7,12 +7,17 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from activation_oracles.errors import DataError
+from activation_oracles.models.rows import whole_rows
 from activation_oracles.oracle.prompt import Template
+from activation_oracles.training import loop
 from activation_oracles.training.ahead import working_ahead
 from activation_oracles.training.loop import train
-from activation_oracles.training.readahead import AHEAD, depth
+from activation_oracles.training.parts import lay_out, share_of
+from activation_oracles.training.prepare import prepare
+from activation_oracles.training.readahead import AHEAD, depth, read
 from activation_oracles.training.stopping import StoppedError
 
 
@@ -138,3 +143,53 @@ def test_a_run_that_is_left_in_the_middle_leaves_no_thread(threaded):
 
     train(threaded, progress=leave)
     assert threads() == []
+
+
+class Looked(AssertionError):  # noqa: N818 - not an error of the package
+    """The loop looked at a tensor."""
+
+
+class NoLook(TorchDispatchMode):
+    """Refuses what makes a device wait: a number, or a size that depends on one."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")
+
+    def __torch_dispatch__(self, operation, types, arguments=(), named=None):
+        name = operation._schema.name.partition("::")[2]
+        if name in self.WAITS:
+            raise Looked(name)
+        return operation(*arguments, **(named or {}))
+
+
+@pytest.mark.parametrize("change", [{}, {"accumulate": 2}, {"gradient_checkpointing": True}])
+def test_a_step_looks_at_no_number(config, change):
+    run = prepare(config.model_copy(update=change))
+    batch = next(run.windows(0))[0]
+    share, vectors = lay_out(run, batch), read(run, share_of(batch))
+    optimizer = torch.optim.AdamW(list(run.parameters.values()), fused=True)
+    with whole_rows(), NoLook():
+        loss = loop._learn(run, share, vectors)
+        norm = loop._step(optimizer, list(run.parameters.values()), 1e-3, 1.0)
+    assert torch.stack([loss, norm]).isfinite().all()
+    with pytest.raises(Looked), NoLook():
+        float(loss)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_step_on_a_gpu_does_not_wait_for_it(config):
+    run = prepare(config.model_copy(update={"device": "cuda"}))
+    batch = next(run.windows(0))[0]
+    share, vectors = lay_out(run, batch), read(run, share_of(batch))
+    optimizer = torch.optim.AdamW(list(run.parameters.values()), fused=True)
+
+    def step():
+        loop._learn(run, share, vectors)
+        loop._step(optimizer, list(run.parameters.values()), 1e-3, 1.0)
+
+    step()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with whole_rows():
+            step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

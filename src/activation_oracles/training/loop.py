@@ -4,6 +4,9 @@ A window of batches is read at once by the bare target (adapter off), each disti
 the oracle learns from its batches. On several processes (`accelerate launch`) each takes its share
 of every batch, and gradients are added up weighted by labelled tokens, so the step is the one that
 a single process would make; a mean of per-process means would not be.
+
+Between two lines of metrics nothing asks a device for a number, or waits for one: what the loop
+must know of a batch is known before it, on the CPU.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -20,6 +23,7 @@ from transformers import PreTrainedModel
 
 from activation_oracles.files import naming_what_fails, writing
 from activation_oracles.models.load import LanguageModel
+from activation_oracles.models.rows import whole_rows
 from activation_oracles.oracle.collate import Batch
 from activation_oracles.tasks import store
 from activation_oracles.training import checkpoint, together
@@ -88,6 +92,7 @@ def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
         tracking(config.trackers, run.settings, run.output, done) as tell,
         _checkpointing(network, wanted=config.gradient_checkpointing),
         merging(network, run.oracle.adapter),
+        whole_rows(),
         working_ahead(depth(config, run.oracle.model.device)) as ahead,
         closing(shares(run, done, ahead)) as found,
     ):
@@ -102,7 +107,7 @@ def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
             done += 1
             metrics.add(loss, norm, share.num_examples, share.num_tokens)
             last = done == num_steps
-            told = 0 if last else together.highest(heard(), run.oracle.model.device)
+            told = 0 if last else _told(run, heard, done)
             saves = last or told or done % config.save_every == 0
             shown = None
             if saves or done % config.log_every == 0:
@@ -162,6 +167,18 @@ def _step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm
+
+
+def _told(run: Run, heard: Heard, done: int) -> int:
+    """Return the signal that any process was told to end by, 0 where none was.
+
+    Processes on GPUs agree when a line of metrics is due: to ask each step would make them wait.
+    """
+    device = run.oracle.model.device
+    alone = PartialState().num_processes == 1
+    if alone or device.type == "cpu" or done % run.config.log_every == 0:
+        return together.highest(heard(), device)
+    return 0
 
 
 def _add_gradients(parameters: Iterable[nn.Parameter]) -> None:
