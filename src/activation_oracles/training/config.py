@@ -119,6 +119,9 @@ class TrainConfig(Settings):
     """Compute the oracle's pass in bf16, also on a CPU; texts are always read in `dtype`."""
     gradient_checkpointing: bool = False
     """Compute blocks again in the backward pass: a third slower, far less memory."""
+    compile: bool = False
+    """Compile the oracle's blocks with torch.compile: the same step to rounding, after a wait."""
+
     ahead: int | None = Field(default=None, ge=0)
     """Batches whose prompts a thread writes before they are needed; 0 is no thread. By default 8 on
     a GPU and none on a CPU, which the thread would only share."""
@@ -144,6 +147,14 @@ class TrainConfig(Settings):
     def _cut_one_way(self) -> "TrainConfig":
         if self.part_tokens is not None and self.accumulate > 1:
             raise ValueError("batches are cut by `accumulate` or by `part_tokens`, not by both")
+        return self
+
+    @model_validator(mode="after")
+    def _compiles_in_one_place(self) -> "TrainConfig":
+        if self.compile and self.device_map is not None:
+            raise ValueError(
+                "`compile` takes a model on one device, not one spread by `device_map`"
+            )
         return self
 
     @property

@@ -28,6 +28,7 @@ from activation_oracles.oracle.collate import Batch
 from activation_oracles.tasks import store
 from activation_oracles.training import checkpoint, together
 from activation_oracles.training.ahead import working_ahead
+from activation_oracles.training.compiling import compiling
 from activation_oracles.training.config import TrainConfig, rate_at
 from activation_oracles.training.evaluate import HeldOutScore, evaluate
 from activation_oracles.training.merging import merging
@@ -90,6 +91,7 @@ def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
     network = run.oracle.model.network
     with (
         tracking(config.trackers, run.settings, run.output, done) as tell,
+        compiling(run.oracle.model.blocks, wanted=config.compile),
         _checkpointing(network, wanted=config.gradient_checkpointing),
         merging(network, run.oracle.adapter),
         whole_rows(),
