@@ -85,40 +85,53 @@ def random_llama(tokenizer: Any, device: str) -> Oracle:
         num_key_value_heads=12,
         eos_token_id=None,
     )
-    network = LlamaForCausalLM(config).eval().to(device)
+    network: Any = LlamaForCausalLM(config).eval()
+    network.to(device)
     model = LanguageModel(network, tokenizer, "random", decoder_blocks(network))
     lora = LoraConfig(r=16, target_modules="all-linear", init_lora_weights=False)
     return Oracle.new(model, Card.for_model(model), lora)
 
 
+class Adding:
+    """The hook of the plain way: adds vectors to the prompt's slots, as loudly as what is there."""
+
+    def __init__(self, slots: tuple[int, ...], vectors: Tensor) -> None:
+        self._slots = list(slots)
+        self._unit = torch.nn.functional.normalize(vectors, dim=-1)
+
+    def __call__(self, _module: Any, _inputs: Any, output: Any) -> Any:
+        stream: Tensor = output[0] if isinstance(output, tuple) else output
+        if stream.shape[1] > 1:
+            places = stream[0, self._slots]
+            volume = places.norm(dim=-1, keepdim=True)
+            stream[0, self._slots] = places + self._unit * volume
+        return output
+
+
 def ask_plainly(work: Work) -> list[str]:
     """Ask one query at a time: a hook that adds the vectors, and `generate`."""
     oracle, said = work.oracle, []
-    model, card, asker = oracle.model, oracle.card, oracle._asker
+    model, card = oracle.model, oracle.card
+    network: Any = model.network
+    tokenizer: Any = model.tokenizer
+    template = card.template(model)
     settings = model.decoding(NEW_TOKENS)
-    settings.eos_token_id = sorted({*(settings.eos_token_id or ()), *asker.template.stop_ids})
+    ends = settings.eos_token_id
+    held = ends if isinstance(ends, list) else []
+    settings.eos_token_id = sorted({*held, *template.stop_ids})
     for reading in work.readings:
         layers = tuple(dict.fromkeys(reading.layers))
         for question in work.questions:
-            prompt = asker.template.build(layers, len(reading) // len(layers), question)
+            prompt = template.build(layers, len(reading) // len(layers), question)
             ids = torch.tensor([prompt.ids[: prompt.answer_start]], device=model.device)
-            vectors = reading.vectors.to(model.device)
-
-            def add(_module: Any, _inputs: Any, output: Any, slots=prompt.slots, vectors=vectors):
-                stream: Tensor = output[0] if isinstance(output, tuple) else output
-                if stream.shape[1] > 1:
-                    places = stream[0, list(slots)]
-                    unit = torch.nn.functional.normalize(vectors, dim=-1)
-                    stream[0, list(slots)] = places + unit * places.norm(dim=-1, keepdim=True)
-                return output
-
-            handle = model.blocks.stack[card.block].register_forward_hook(add)
+            hook = Adding(prompt.slots, reading.vectors.to(model.device))
+            handle = model.blocks.stack[card.block].register_forward_hook(hook)
             with model.using(oracle.adapter), torch.no_grad():
-                new = model.network.generate(
+                new = network.generate(
                     input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=settings
                 )
             handle.remove()
-            text = model.tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True)
+            text: str = tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True)
             said.append(text.strip())
     return said
 
