@@ -125,7 +125,7 @@ def test_an_oracle_that_learned_depths_in_percent_is_asked_in_percent(config, mo
     example = Example((5, 6, 7), (2,), (3,), "What is it?", "a mill", "t", "s")
     oracle.losses([example], [reading.vectors[:1]])
     asked = [text for text in shown if "What is it?" in text]
-    assert len(asked) == 6
+    assert len(asked) == 7
     assert all("%\n ?" in text for text in asked)
     assert "Layer: 25%\n ? \nLayer: 50%\n ? \n" in asked[0]
     assert "Layer: 75%\n ? \n" in asked[-1]
