@@ -271,5 +271,9 @@ class Answer:
     """How it was found, and what it was calibrated on."""
     guess: str | None = None
     """What the text would have been, where the oracle was too unsure to give it."""
+    lift: float | None = None
+    """How many times likelier each token of the answer is than with nothing in the slots, as a
+    geometric mean: at 1 the activations did nothing for it, and a vague answer stays close to it.
+    None where nobody asked how sure the answer is, or nothing was shown."""
     warnings: tuple[str, ...] = ()
     """What a reader should know before believing the text."""

@@ -127,8 +127,9 @@ def test_confidence_is_told_with_its_method_beside_answer_and_controls(ask):
     code, output, _ = ask(*read, "--wordings", "Which word is hidden?", "Name the word.")
     lines = output.splitlines()
     assert code == 0
-    assert lines[-1] == "confidence: wordings, not calibrated"
-    assert all("[" in line and "]" in line for line in lines[:-1])
+    assert lines[-2] == "confidence: wordings, not calibrated"
+    assert lines[-1].startswith("lift: ")
+    assert all("[" in line and "]" in line for line in lines[:-2])
     answer = json.loads(ask(*read, "--how-sure", "likelihood", "--json")[1])
     assert 0 < answer["confidence"] < 1
     assert answer["controls"]["nothing"]["confidence"] is not None

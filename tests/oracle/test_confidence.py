@@ -5,6 +5,7 @@ import pytest
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.oracle.asking import Decoding, Shown
 from activation_oracles.oracle.calibrator import Calibrator
+from activation_oracles.oracle.caveats import caveats_of_lift
 from activation_oracles.oracle.confidence import CANNOT_TELL, HowSure, agreed, likelihoods
 from activation_oracles.oracle.controls import Nothing
 from activation_oracles.oracle.oracle import Oracle
@@ -114,3 +115,26 @@ def test_ways_of_being_sure_that_do_not_fit_the_way_of_asking_are_refused(oracle
     for wrong in (("wordings", ()), ("likelihood", OTHERS), ("wordings", (" ",))):
         with pytest.raises(DataError):
             HowSure(*wrong)
+
+
+def test_lift_is_how_much_likelier_the_answer_is_than_with_nothing_in_the_slots(oracle, reading):
+    answer = oracle.ask(reading, QUESTION, how_sure=HowSure("likelihood"))
+    shown, nothing = (Shown(reading, QUESTION, written=one) for one in (True, False))
+    here, blind = likelihoods(oracle._asker, [shown, nothing], [answer.text] * 2)
+    assert answer.lift == pytest.approx(here / blind, rel=1e-4)
+    chosen = oracle.choose(reading, QUESTION, ["a mill", "a boat"], how_sure=HowSure("choice"))
+    here, blind = likelihoods(oracle._asker, [shown, nothing], [chosen.text] * 2)
+    assert chosen.lift == pytest.approx(here / blind, rel=1e-4)
+    assert oracle.ask(reading, QUESTION).lift is None
+
+
+def test_an_answer_that_the_prompt_alone_makes_as_likely_is_warned_of(oracle, reading):
+    controls = [Nothing()]
+    answer = oracle.ask(reading, QUESTION, how_sure=HowSure("likelihood"), controls=controls)
+    assert answer.controls["nothing"].lift is None
+    assert (answer.lift <= 1) == any("no likelier" in one for one in answer.warnings)
+    assert caveats_of_lift(0.8) == [
+        "the answer is no likelier than with nothing in the slots (0.8 times)"
+    ]
+    assert not caveats_of_lift(1.2)
+    assert not caveats_of_lift(None)

@@ -105,6 +105,8 @@ def told(answer: "Answer") -> list[str]:
     width = max((len(name) for name in answer.controls), default=0)
     beside = [f"  {name:<{width}}  {_line(control)}" for name, control in answer.controls.items()]
     by = [f"confidence: {answer.confidence_by}"] if answer.confidence is not None else []
+    if answer.lift is not None:
+        by.append(f"lift: {answer.lift:.3g} times likelier than with nothing in the slots")
     return [_line(answer), *beside, *by]
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.oracle.asking import Asker, Decoding, Shown
-from activation_oracles.oracle.caveats import caveats
+from activation_oracles.oracle.caveats import caveats, caveats_of_lift
 from activation_oracles.oracle.choosing import probabilities
-from activation_oracles.oracle.confidence import HowSure, agreed, likelihoods, settled
+from activation_oracles.oracle.confidence import HowSure, agreed, lifts, likelihoods, settled
 from activation_oracles.types import Answer
 
 
@@ -52,6 +52,7 @@ class Answering:
         stated = [share for _, share in said]
         if method == "likelihood":
             stated = likelihoods(self.asker, shown, [one.text for one in found])
+        found = self._lifted(shown, found)
         return [self._settled(one, sure, how_sure) for one, sure in zip(found, stated, strict=True)]
 
     def choose(
@@ -76,8 +77,13 @@ class Answering:
             mean = {c: sum(table[c] for table in tables) / len(tables) for c in choices}
             winner = max(mean, key=lambda choice: mean[choice])
             answer = replace(self._answer(one, winner), probabilities=mean)
-            found.append(self._settled(answer, mean[winner], how_sure) if how_sure else answer)
-        return found
+            found.append(answer)
+        if how_sure is None:
+            return found
+        return [
+            self._settled(one, one.probabilities[one.text], how_sure)
+            for one in self._lifted(shown, found)
+        ]
 
     def _generate(
         self,
@@ -86,6 +92,14 @@ class Answering:
         shown: Sequence[Shown],
     ) -> list[list[str]]:
         return self.asker.generate([self.asker.show(one) for one in shown], decoding, on_text)
+
+    def _lifted(self, shown: Sequence[Shown], answers: Sequence[Answer]) -> list[Answer]:
+        """Note how much likelier answers are for what is shown, and warn where they are not."""
+        ratios = lifts(self.asker, shown, [one.text for one in answers])
+        return [
+            replace(one, lift=ratio, warnings=(*one.warnings, *caveats_of_lift(ratio)))
+            for one, ratio in zip(answers, ratios, strict=True)
+        ]
 
     def _settled(self, answer: Answer, stated: float, how_sure: HowSure) -> Answer:
         curve = self.asker.card.calibrator(how_sure.method)

@@ -44,6 +44,13 @@ def caveats(card: Card, note: str, answer: str, reading: Activations) -> tuple[s
     return tuple(found)
 
 
+def caveats_of_lift(lift: float | None) -> list[str]:
+    """Return a warning where an answer is no likelier than with nothing in the slots."""
+    if lift is None or lift > 1:
+        return []
+    return [f"the answer is no likelier than with nothing in the slots ({lift:.2g} times)"]
+
+
 def _of_depth(card: Card, layers: tuple[int, ...]) -> list[str]:
     """Return what is known of these layers, where others are better or these were no use."""
     measured = card.depth

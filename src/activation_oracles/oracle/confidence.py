@@ -15,6 +15,8 @@ from activation_oracles.oracle.asking import Asker, Shown
 from activation_oracles.oracle.calibrator import Calibrator, Method
 from activation_oracles.types import Answer
 
+SMALLEST = 1e-12
+"""Below this a probability counts as so much: a lift stays a number."""
 CANNOT_TELL = "cannot tell"
 """What an answer says that is too unsure to be given."""
 
@@ -61,6 +63,27 @@ def likelihoods(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> l
         math.exp(sum(row[:length]) / length) if text else 0.0
         for text, row, length in zip(texts, rows, lengths, strict=True)
     ]
+
+
+def lifts(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> list[float | None]:
+    """Return how many times likelier each answer is than with nothing written over its slots.
+
+    Per token, as `likelihoods`; None where nothing is shown, or the answer has no words.
+    """
+    rows = [
+        row
+        for row, (one, text) in enumerate(zip(shown, texts, strict=True))
+        if one.written and text
+    ]
+    if not rows:
+        return [None] * len(shown)
+    some, said = [shown[row] for row in rows], [texts[row] for row in rows]
+    here = likelihoods(asker, some, said)
+    blind = likelihoods(asker, [replace(one, written=False) for one in some], said)
+    found: list[float | None] = [None] * len(shown)
+    for row, ours, theirs in zip(rows, here, blind, strict=True):
+        found[row] = ours / max(theirs, SMALLEST)
+    return found
 
 
 def settled(answer: Answer, stated: float, method: Method, curve: Calibrator | None) -> Answer:
