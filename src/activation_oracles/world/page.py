@@ -4,7 +4,6 @@ Everything that a model or a person wrote is escaped; the page says so itself wi
 that forbids loading anything.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from html import escape
@@ -12,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from string import Template
 
+from activation_oracles.evals.charts import bar, embedded, style
 from activation_oracles.world.demo import Cell, Demonstration
 from activation_oracles.world.scores import ScoreRow
 
@@ -24,6 +24,7 @@ def page(shown: Demonstration, scores: Sequence[ScoreRow]) -> str:
     """Return the page's HTML."""
     template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
     return template.substitute(
+        style=style(),
         title=escape(_title(shown)),
         lead=_lead(shown),
         organism_note=escape(
@@ -167,21 +168,10 @@ def _score_rows(scores: Sequence[ScoreRow]) -> Iterable[str]:
             yield (
                 f'<tr{own}><th scope="row">{escape(row.condition)}</th>'
                 f'<td class="number">{row.score:.2f} ({row.low:.2f}\u2013{row.high:.2f})</td>'
-                f"<td>{_bar(row)}</td>"
+                f"<td>{bar(row.score, row.low, row.high, {'chance': row.chance})}</td>"
                 f'<td class="number">{row.n} / {row.num_units}</td>'
                 f'<td class="number">{row.chance:.2f}</td></tr>'
             )
-
-
-def _bar(row: ScoreRow) -> str:
-    low, high, score, chance = (100 * value for value in (row.low, row.high, row.score, row.chance))
-    return (
-        '<svg class="bar" viewBox="-1 0 102 12" preserveAspectRatio="none" aria-hidden="true">'
-        '<line x1="0" x2="100" y1="6" y2="6"/>'
-        f'<rect class="range" x="{low:.1f}" width="{max(0.5, high - low):.1f}" y="2" height="8"/>'
-        f'<line class="chance" x1="{chance:.1f}" x2="{chance:.1f}" y1="0" y2="12"/>'
-        f'<rect class="point" x="{score - 1:.1f}" width="2" y="1" height="10"/></svg>'
-    )
 
 
 def _provenance(shown: Demonstration) -> Iterable[str]:
@@ -207,5 +197,4 @@ def _cells(shown: Demonstration) -> str:
         ],
         "rows": [[asdict(cell) for cell in row] for row in shown.grid],
     }
-    # Inside a script element only "<" could end it; JSON may write it as an escape.
-    return json.dumps(held).replace("<", "\\u003c")
+    return embedded(held)
