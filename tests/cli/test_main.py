@@ -26,7 +26,7 @@ def test_help_loads_nothing_heavy():
     ) == []  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["ask", "sweep", "depth", "demo", "world build"])
+@pytest.mark.parametrize("name", ["ask", "sweep", "depth", "report", "demo", "world build"])
 def test_a_commands_help_loads_nothing_heavy(name):
     assert loaded_by(
         "import contextlib\n"

@@ -61,6 +61,11 @@ COMMANDS: dict[str, Command] = {
     "depth": Command(
         "activation_oracles.cli.depth", "Depth", "find the layer at which an oracle reads best"
     ),
+    "report": Command(
+        "activation_oracles.cli.report",
+        "Report",
+        "show what evaluations found, as a page",
+    ),
     "inspect": Command(
         "activation_oracles.cli.inspect", "Inspect", "tell what an adapter is, from its files"
     ),

@@ -1,0 +1,58 @@
+"""`ao report`: runs of evaluations as one page to look at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from activation_oracles.evals.report import Decode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Show what evaluations found: one page that needs no network, to open in any browser.
+
+    Scores beside controls and intervals, what is gained over the best control, scores by layer and
+    token where the rows differ in them, and every row with everybody's answers. Runs that were
+    asked the same rows are compared row by row.
+    """
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Folders that `ao eval --out` or `ao depth --out` wrote, or folders of several such."""
+    out: str = "report.html"
+    """Where to write the page."""
+    calibration: tuple[str, ...] = ()
+    """Files that `ao calibrate --json` was printed into: how sure the oracle was, and how right."""
+    target: str | None = None
+    """Folder or hub id of the model that was read, whose tokenizer turns texts back into words;
+    without it they are shown only where the rows hold what was said."""
+
+    def run(self) -> None:
+        """Write the page and print where it is.
+
+        Raises:
+            OracleError: a run cannot be read, or two were asked different rows of one task.
+        """
+        from activation_oracles.evals.measured import read_measured
+        from activation_oracles.evals.report import report
+        from activation_oracles.evals.report_page import page
+        from activation_oracles.evals.runs import read_runs
+        from activation_oracles.files import writing
+
+        measured = {name: read_measured(Path(name)) for name in self.calibration}
+        runs = read_runs([Path(folder) for folder in self.runs])
+        found = report(runs, measured, decode=self._decode())
+        Path(self.out).parent.mkdir(parents=True, exist_ok=True)
+        with writing(Path(self.out)) as part:
+            part.write_text(page(found), encoding="utf-8")
+        print(self.out)
+
+    def _decode(self) -> "Decode | None":
+        if self.target is None:
+            return None
+        from activation_oracles.models.load import read_shape
+
+        tokenizer, _ = read_shape(self.target)
+        return lambda ids: str(tokenizer.decode(list(ids)))

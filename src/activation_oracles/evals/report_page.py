@@ -1,0 +1,112 @@
+"""A report as one HTML file that needs nothing else: no network, no other file.
+
+What models and people wrote is escaped; the page says so itself with a content policy that forbids
+loading anything.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from activation_oracles.evals import report_tables as tables
+from activation_oracles.evals.charts import embedded, style
+from activation_oracles.evals.report import Report
+from activation_oracles.evals.report_figures import by_group, confidences
+from activation_oracles.evals.report_rows import rows
+from activation_oracles.evals.runs import Run
+
+
+def page(report: Report) -> str:
+    """Return the page's HTML."""
+    template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    held = rows(report)
+    return template.substitute(
+        style=style(),
+        title=escape(", ".join(run.name for run in report.runs)),
+        lead=_lead(report, len(held["rows"])),
+        warnings="".join(map(_unfinished, report.runs)),
+        scores=tables.scores(report),
+        advantages=_section(
+            "Advantage over the best control", _ADVANTAGES, tables.advantages(report)
+        ),
+        baselines=_section("Over everyone else", _BASELINES, tables.gains(report)),
+        between=_section("Runs against each other", _BETWEEN, tables.between(report)),
+        slices=_section("By layers and tokens", _SLICES, "".join(by_group(report))),
+        measured=_section("How sure, how right", _MEASURED, "".join(confidences(report.measured))),
+        about="".join(map(_about, report.runs)),
+        rows=embedded(held),
+    )
+
+
+_ADVANTAGES = (
+    "Each reader of activations against the best of its own controls, paired row by row. Strong: "
+    "the interval does not hold 0."
+)
+_BASELINES = (
+    "The first reader of activations in each run against answerers that are not its controls: "
+    "probes, prompts, other readings. Paired row by row."
+)
+_BETWEEN = (
+    "One answerer in two runs, on the same rows, paired row by row. An interval without 0 is "
+    "more than the draw of units explains; of twenty comparisons, one such is to be expected by "
+    "chance."
+)
+_SLICES = (
+    "Scores, parted by what is read. Dots are scores with their 95 % interval "
+    "over units; grey lines are controls. Point at a dot for its numbers. Groups hold different "
+    "rows, unless the same ones were asked at each."
+)
+_MEASURED = (
+    "On rows that the curve was not fitted on. Left: confidence against the share that is right, "
+    "in bins of equally many answers; on the diagonal it is as often right as it says. Right: what "
+    "share of the answers is right where only the surest are given."
+)
+
+
+def _lead(report: Report, num_rows: int) -> str:
+    tasks = {row.task for one in report.summaries for row in one.rows}
+    num_answers = sum(len(run.records) for run in report.runs)
+    counts = (
+        _counted(len(report.runs), "run"),
+        _counted(len(tasks), "task"),
+        _counted(num_rows, "row"),
+        _counted(num_answers, "answer"),
+    )
+    return escape(", ".join(counts) + ".")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _unfinished(run: Run) -> str:
+    if run.is_finished:
+        return ""
+    return (
+        f'<p class="warning">{escape(run.name)} is not finished: what it has answered so far is '
+        "here, and the rest is not.</p>"
+    )
+
+
+def _section(title: str, said: str, body: str) -> str:
+    if not body:
+        return ""
+    return f'<h2>{escape(title)}</h2><p class="soft">{escape(said)}</p>{body}'
+
+
+def _about(run: Run) -> str:
+    facts = "".join(
+        f"<dt>{escape(str(name))}</dt><dd>{escape(_value(value))}</dd>"
+        for name, value in run.about.items()
+    )
+    return f"<h3>{escape(run.name)}</h3><dl>{facts}</dl>"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {one}" for name, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)
