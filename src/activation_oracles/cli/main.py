@@ -64,7 +64,7 @@ COMMANDS: dict[str, Command] = {
     "report": Command(
         "activation_oracles.cli.report",
         "Report",
-        "show what evaluations found, as a page",
+        "show what evaluations found, as a page and plots",
     ),
     "inspect": Command(
         "activation_oracles.cli.inspect", "Inspect", "tell what an adapter is, from its files"

@@ -1,4 +1,4 @@
-"""`ao report`: runs of evaluations as one page to look at."""
+"""`ao report`: runs of evaluations as one page to look at, and as plots."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ class Report:
     """Folders that `ao eval --out` or `ao depth --out` wrote, or folders of several such."""
     out: str = "report.html"
     """Where to write the page."""
+    plots: str | None = None
+    """Folder for the figures as PNG and SVG (extra `eval`)."""
     calibration: tuple[str, ...] = ()
     """Files that `ao calibrate --json` was printed into: how sure the oracle was, and how right."""
     target: str | None = None
@@ -30,7 +32,7 @@ class Report:
     without it they are shown only where the rows hold what was said."""
 
     def run(self) -> None:
-        """Write the page and print where it is.
+        """Write the page and the plots, and print where they are.
 
         Raises:
             OracleError: a run cannot be read, or two were asked different rows of one task.
@@ -48,6 +50,11 @@ class Report:
         with writing(Path(self.out)) as part:
             part.write_text(page(found), encoding="utf-8")
         print(self.out)
+        if self.plots is not None:
+            from activation_oracles.evals.plots import save_plots
+
+            for path in save_plots(found, Path(self.plots)):
+                print(path)
 
     def _decode(self) -> "Decode | None":
         if self.target is None:
