@@ -123,8 +123,8 @@ def test_greedy_ids_are_the_reference_s_alone_and_batched(golden):
         decode(case["greedy_ids"], skip_special_tokens=True).strip() for case in golden.cases
     ]
     how = Decoding(max_new_tokens=8)
-    assert golden.asker.generate(asked, how) == [[text] for text in expected]
-    assert [golden.asker.generate([one], how)[0][0] for one in asked] == expected
+    assert [one.text for [one] in golden.asker.generate(asked, how)] == expected
+    assert [golden.asker.generate([one], how)[0][0].text for one in asked] == expected
     for one, case in zip(asked, golden.cases, strict=True):
         assert one.prompt.ids[: one.prompt.answer_start] == tuple(
             case["oracle_ids"][: case["labels"].count(-100)]

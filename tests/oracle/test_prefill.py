@@ -56,5 +56,5 @@ def test_samples_from_one_prefill_are_those_of_repeated_prompts(asked):
             new = asker.model.generate(batch.ids, batch.mask, asker._settings(how))
     texts = asker.model.tokenizer.batch_decode(new, skip_special_tokens=True)
     together = asker.generate(some, how)
-    assert [one for said in together for one in said] == [text.strip() for text in texts]
-    assert len({one for said in together for one in said}) > 1
+    assert [one.text for said in together for one in said] == [text.strip() for text in texts]
+    assert len({one.ids for said in together for one in said}) > 1

@@ -89,11 +89,12 @@ class Train:
             return
         from accelerate import PartialState
 
+        from activation_oracles.evals.grade import GRADES
         from activation_oracles.training.loop import train
         from activation_oracles.training.stopping import StoppedError
 
         try:
-            folder = train(config)
+            folder = train(config, grade=GRADES[config.practice.grade])
         except StoppedError as stop:
             if PartialState().is_main_process:
                 print(f"ao train: {stop}", file=sys.stderr)

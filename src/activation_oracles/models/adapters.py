@@ -135,6 +135,12 @@ class Adapters:
             if marker in path and "lora_" in path
         }
 
+    def scales(self, name: str) -> set[float]:
+        """Return by what an adapter's updates are scaled: one number, where they are all alike."""
+        self._check_known(name)
+        found = (getattr(module, "scaling", None) for module in self._network.modules())
+        return {one[name] for one in found if isinstance(one, dict) and name in one}
+
     @contextmanager
     def using(self, name: str | None) -> Generator[None]:
         """Run the network under one adapter, or none, inside the scope: no gradient, no dropout."""

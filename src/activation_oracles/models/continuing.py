@@ -43,10 +43,10 @@ def continuations(
         new = model.generate(padded, mask, settings)
     ends = settings.eos_token_id
     stops = set(ends if isinstance(ends, list) else [ends])
-    return [_until(row, stops) for row in new.tolist()]
+    return [until(row, stops) for row in new.tolist()]
 
 
-def _until(ids: Sequence[int], stops: set[int | None]) -> tuple[int, ...]:
-    """Cut off what only fills a shorter continuation up to the batch's longest."""
+def until(ids: Sequence[int], stops: set[int | None]) -> tuple[int, ...]:
+    """Cut off what only fills a shorter continuation up to its batch's longest."""
     end = next((at for at, token in enumerate(ids, start=1) if token in stops), len(ids))
     return tuple(ids[:end])

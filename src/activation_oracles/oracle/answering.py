@@ -91,7 +91,8 @@ class Answering:
         on_text: Callable[[str], None] | None,
         shown: Sequence[Shown],
     ) -> list[list[str]]:
-        return self.asker.generate([self.asker.show(one) for one in shown], decoding, on_text)
+        drawn = self.asker.generate([self.asker.show(one) for one in shown], decoding, on_text)
+        return [[one.text for one in some] for some in drawn]
 
     def _lifted(self, shown: Sequence[Shown], answers: Sequence[Answer]) -> list[Answer]:
         """Note how much likelier answers are for what is shown, and warn where they are not."""

@@ -11,6 +11,7 @@ from transformers import GenerationConfig
 from transformers.generation.streamers import TextStreamer
 
 from activation_oracles.errors import ConfigError, MismatchError
+from activation_oracles.models.continuing import until
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.models.read import logits_only_at
 from activation_oracles.models.write import injecting
@@ -54,6 +55,15 @@ class Asked:
 
     prompt: Prompt
     vectors: Float[Tensor, "slot d_model"] | None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An answer as it was generated."""
+
+    ids: tuple[int, ...]
+    """Its tokens, the one that ends it included. Its text may be written in other tokens."""
+    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,17 +162,17 @@ class Asker:
         asked: Sequence[Asked],
         how: Decoding,
         on_text: Callable[[str], None] | None = None,
-    ) -> list[list[str]]:
+    ) -> list[list[Drawn]]:
         """Return the answers to each prompt, as many as `how` samples; long and short run apart."""
         order = sorted(range(len(asked)), key=lambda i: asked[i].prompt.answer_start)
         size = max(1, ROWS_PER_BATCH // how.samples)
-        texts: dict[int, list[str]] = {}
+        drawn: dict[int, list[Drawn]] = {}
         with self.model.using(self.adapter), self.model.seeded(how.seed):
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
                 answers = self._generate_batch([asked[row] for row in rows], how, on_text)
-                texts.update(zip(rows, answers, strict=True))
-        return [texts[row] for row in range(len(asked))]
+                drawn.update(zip(rows, answers, strict=True))
+        return [drawn[row] for row in range(len(asked))]
 
     def tails(
         self, asked: Sequence[Asked], tails: Sequence[Sequence[Sequence[int]]]
@@ -202,7 +212,7 @@ class Asker:
 
     def _generate_batch(
         self, asked: Sequence[Asked], how: Decoding, on_text: Callable[[str], None] | None
-    ) -> list[list[str]]:
+    ) -> list[list[Drawn]]:
         batch, settings = self.batch(asked, whole=False), self._settings(how)
         if how.samples == 1:
             streamer = None if on_text is None else _Streamer(self.model, on_text)
@@ -217,7 +227,12 @@ class Asker:
             )
             new = self.model.generate(ids, mask, settings, cache=begun.cache)
         texts = self.model.tokenizer.batch_decode(new, skip_special_tokens=True)
-        said = [text.strip() for text in texts]
+        ends = settings.eos_token_id
+        stops = set(ends if isinstance(ends, list) else [ends])
+        said = [
+            Drawn(until(ids, stops), text.strip())
+            for ids, text in zip(new.tolist(), texts, strict=True)
+        ]
         return [said[row * how.samples : (row + 1) * how.samples] for row in range(len(asked))]
 
     def _prefilled(self, batch: Batch, *, but_last: bool = False) -> Prefill:

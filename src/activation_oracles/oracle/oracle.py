@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Unpack, overload
@@ -13,7 +14,7 @@ from torch import Tensor
 from activation_oracles.errors import DataError
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.oracle.answering import Answering
-from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
+from activation_oracles.oracle.asking import Asked, Asker, Decoding, Drawn, Shown
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, Shows
 from activation_oracles.oracle.confidence import HowSure
@@ -89,6 +90,21 @@ class Oracle:
         """Write the prompts of examples, with their answers as labels, and pad them."""
         return self._asker.batch(self._asked(examples, vectors, answered=True), whole=True)
 
+    def collate_drawn(
+        self, examples: Sequence[Example], vectors: Shows, drawn: Sequence[Drawn]
+    ) -> Batch:
+        """As `collate`, with answers as they were generated, token by token, as labels."""
+        asked = self._asked(examples, vectors, answered=False)
+        whole = [
+            replace(one.prompt, ids=one.prompt.ids[: one.prompt.answer_start] + answer.ids)
+            for one, answer in zip(asked, drawn, strict=True)
+        ]
+        prompts = [replace(one, answer_end=len(one.ids)) for one in whole]
+        return self._asker.batch(
+            [Asked(one, other.vectors) for one, other in zip(prompts, asked, strict=True)],
+            whole=True,
+        )
+
     def prompts(self, examples: Sequence[Example]) -> list[Prompt]:
         """Write the prompts of examples, with their answers."""
         return self._asker.prompts(examples, answered=True)
@@ -104,8 +120,25 @@ class Oracle:
         The vectors stay written until the scope ends, because gradient checkpointing runs blocks
         again during backward. Logits are computed at labelled tokens alone.
         """
+        with self.speaking(batch) as likelihoods:
+            yield -likelihoods.mean()
+
+    @contextmanager
+    def speaking(self, batch: Batch) -> Generator[Float[Tensor, " label"]]:
+        """Yield the log-probability of every labelled token, row by row, to learn from inside."""
         with self.model.training(self.adapter), self._asker.injecting(batch):
-            yield -self._asker.log_likelihoods(batch).mean()
+            yield self._asker.log_likelihoods(batch)
+
+    def likelihoods(self, batch: Batch) -> Float[Tensor, " label"]:
+        """Return the log-probability of every labelled token, row by row, to compare with."""
+        with self.model.using(self.adapter), self._asker.injecting(batch):
+            return self._asker.log_likelihoods(batch).detach()
+
+    def samples(
+        self, examples: Sequence[Example], vectors: Shows, how: Decoding
+    ) -> list[list[Drawn]]:
+        """Return as many answers to each example as `how` draws."""
+        return self._asker.generate(self._asked(examples, vectors, answered=False), how)
 
     def losses(self, examples: Sequence[Example], vectors: Shows) -> list[float]:
         """Return each example's mean loss over its labelled tokens, without dropout."""
@@ -116,9 +149,8 @@ class Oracle:
         self, examples: Sequence[Example], vectors: Shows, *, max_new_tokens: int = 20
     ) -> list[str]:
         """Answer examples greedily, one text each."""
-        asked = self._asked(examples, vectors, answered=False)
-        found = self._asker.generate(asked, Decoding(max_new_tokens=max_new_tokens))
-        return [text for [text] in found]
+        found = self.samples(examples, vectors, Decoding(max_new_tokens=max_new_tokens))
+        return [one.text for [one] in found]
 
     @overload
     def ask(

@@ -41,6 +41,26 @@ class Lora(Settings):
     written after can turn them into what words leave there, and leave the rest to the base."""
 
 
+class Practice(Settings):
+    """Learning from the oracle's own answers, by what they are worth."""
+
+    samples: int = Field(default=0, ge=0)
+    """Answers that are drawn to each question, and compared with each other: two or more. At 0 the
+    oracle learns from the true answers instead."""
+    temperature: float = Field(default=1.0, gt=0)
+    max_new_tokens: int = Field(default=20, ge=1)
+    """Length at which an answer is cut."""
+    wrong: float = Field(default=1.0, ge=0)
+    """What a wrong answer costs; a right one earns 1."""
+    abstained: float = Field(default=0.2, ge=-1, le=1)
+    """What saying that it cannot tell earns, where there was something to tell. An oracle that is
+    right with probability p does best to answer where p - (1 - p) wrong is more than this."""
+    grade: Literal["exact", "contains", "yes_no", "token_f1"] = "exact"
+    """The rule that says how right an answer is, by its name in `evals.grade`."""
+    closeness: float = Field(default=0.05, ge=0)
+    """How much each token's divergence from the oracle that it started as costs."""
+
+
 class TrainConfig(Settings):
     """A training run: which model, on which examples, how."""
 
@@ -51,6 +71,12 @@ class TrainConfig(Settings):
     together."""
     mixture: DataConfig | None = None
     """What examples are made of where `data` names none: they go into `data` inside `output`."""
+    start: str | None = None
+    """Folder or hub id of an oracle of this model to learn on from; by default a fresh adapter.
+    `lora` and the injection must be as they were for it."""
+    practice: Practice = Practice()
+    """With `samples`, learn from the oracle's own answers, graded against the true ones, and not
+    from those; wants a `start` that answers already."""
     output: str
     """Folder for the oracle, its settings, metrics and checkpoints."""
     resume: bool = False

@@ -21,6 +21,7 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from activation_oracles.errors import ConfigError
 from activation_oracles.files import naming_what_fails, writing
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.models.rows import whole_rows
@@ -34,6 +35,7 @@ from activation_oracles.training.evaluate import HeldOutScore, evaluate
 from activation_oracles.training.merging import merging
 from activation_oracles.training.metrics import Metrics
 from activation_oracles.training.parts import Share, fullest, lay_out, share_of
+from activation_oracles.training.practice import Grade, Practising
 from activation_oracles.training.preflight import longest, preflight
 from activation_oracles.training.prepare import SETTINGS, Run, prepare
 from activation_oracles.training.progress import Step, bar
@@ -48,6 +50,7 @@ def train(
     config: TrainConfig,
     *,
     model: LanguageModel | None = None,
+    grade: Grade | None = None,
     progress: Callable[[Iterator[Step]], Iterable[Step]] = bar,
 ) -> Path:
     """Train an oracle and return the folder it is saved in, for `Oracle.from_pretrained`.
@@ -55,6 +58,7 @@ def train(
     Args:
         config: the settings; they are written beside the result.
         model: the model, where it is loaded already.
+        grade: says how right an answer is, where the oracle learns from its own (`practice`).
         progress: draws the steps it passes on; by default a bar on stderr.
 
     Raises:
@@ -65,20 +69,22 @@ def train(
     with random_numbers_kept():
         run = prepare(config, model)
         # Closed at once, whatever ends it: an error keeps a generator that it left alive.
-        with listening() as heard, closing(steps(run, heard)) as done:
+        with listening() as heard, closing(steps(run, heard, grade)) as done:
             for _ in progress(done):
                 pass
     return run.output
 
 
-def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
+def steps(run: Run, heard: Heard = lambda: 0, grade: Grade | None = None) -> Generator[Step]:
     """Do the training, step by step; the oracle is saved behind the last one.
 
     Args:
         run: what `prepare` made.
         heard: looked at after each step; by default nothing tells the run to end.
+        grade: of the oracle's own answers, where it learns from them.
 
     Raises:
+        ConfigError: the oracle is to learn from its own answers, and there is no grade.
         StoppedError: it was told to end; a checkpoint holds all steps that were done.
     """
     config, num_steps = run.config, run.num_steps
@@ -87,6 +93,7 @@ def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
     done = 0
     if saved := checkpoint.latest(run.output) if config.resume else None:
         done = checkpoint.restore(saved, run.parameters, optimizer, run.identity, config.seed)
+    learn = _learning(run, grade)
     scores: dict[str, HeldOutScore] = {}
     network = run.oracle.model.network
     with (
@@ -104,7 +111,7 @@ def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
         metrics = Metrics(run.output / "metrics.jsonl", done, tell)
         for share, vectors in found:
             rate = rate_at(config, done, num_steps)
-            loss = _learn(run, share, vectors)
+            loss = learn(share, vectors, done)
             norm = _step(optimizer, parameters, rate, config.clip_norm)
             done += 1
             metrics.add(loss, norm, share.num_examples, share.num_tokens)
@@ -123,6 +130,23 @@ def steps(run: Run, heard: Heard = lambda: 0) -> Generator[Step]:
             if told:
                 raise StoppedError(told, done, num_steps, run.output)
     _finish(run, scores or _evaluate(run))
+
+
+def _learning(run: Run, grade: Grade | None) -> Callable[[Share, Vectors, int], Tensor]:
+    """Return what a step learns from: the true answers, or the oracle's own as they are graded."""
+    how = run.config.practice
+    if not how.samples:
+        return lambda share, vectors, _step: _learn(run, share, vectors)
+    if grade is None:
+        raise ConfigError("`practice` grades answers: hand over a rule, as evals.grade.exact.")
+    practising = Practising(run, how, grade)
+
+    def practise(share: Share, vectors: Vectors, step: int) -> Tensor:
+        earned = practising.learn(share, vectors, step)
+        _add_gradients(run.parameters.values())
+        return earned.to(run.oracle.model.device)
+
+    return practise
 
 
 def _write_settings(run: Run) -> None:

@@ -26,6 +26,7 @@ from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.evaluate import choose
 from activation_oracles.training.order import windows
 from activation_oracles.training.slots import Slots, fill
+from activation_oracles.training.starting import hash_of, named, started
 from activation_oracles.training.survey import Survey, survey
 from activation_oracles.types import Example
 
@@ -40,6 +41,8 @@ class Run:
     config: TrainConfig
     output: Path
     oracle: Oracle
+    teacher: Oracle | None
+    """The oracle that it began as, where it did not begin fresh; it never changes."""
     slots: Slots
     """What fills the slots: readings of the same network with no adapter, or what stands in."""
     examples: Sequence[Example]
@@ -94,6 +97,11 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
             f"batch_size {config.batch_size} cannot be shared out evenly over "
             f"{processes.num_processes} processes x accumulate {config.accumulate}."
         )
+    if config.practice.samples == 1 or (config.practice.samples and config.start is None):
+        raise ConfigError(
+            "Practice compares two or more of the oracle's own answers: set practice.samples to 2 "
+            "or more, and name an oracle that answers already as `start`."
+        )
     _check_output(config)
     _make_data(config, model)
     examples = _read(config, "train")
@@ -113,21 +121,24 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
     oracle = Oracle.new(
         model, _card(config, model, known), _lora(config, model), adapter=_free(model)
     )
+    teacher = None if config.start is None else started(config.start, oracle, _free(model))
     set_seed(config.seed + 1 + processes.process_index)
     return Run(
         config=config,
         output=Path(config.output),
         oracle=oracle,
+        teacher=teacher,
         slots=slots,
         examples=examples,
         known=known,
         held_out=held_out,
-        parameters=_named(model, oracle.adapter),
+        parameters=named(model, oracle.adapter),
         identity={
             **config.deciding(),
             "data": [store.fingerprint(source) for source in config.sources],
             "model": model.fingerprint,
             **slots.identity,
+            **({} if teacher is None else {"start": hash_of(teacher)}),
         },
     )
 
@@ -250,9 +261,3 @@ def _free(model: LanguageModel) -> str:
     """Return an adapter name that is free, and leaves `oracle` to whoever loads the result."""
     taken = model.adapters.names
     return next(name for n in range(len(taken) + 1) if (name := f"learner{n}") not in taken)
-
-
-def _named(model: LanguageModel, adapter: str) -> dict[str, nn.Parameter]:
-    """Return the adapter's parameters by their place, whatever the adapter is called."""
-    own = model.adapters.parameters(adapter)
-    return {path.replace(f".{adapter}.", "."): parameter for path, parameter in own.items()}
