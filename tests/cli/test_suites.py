@@ -34,6 +34,15 @@ def test_an_evaluation_runs_on_the_village_and_goes_on_where_it_stopped(tmp_path
     assert "another run: seed" in capsys.readouterr().err
 
 
+def test_subjects_alone_are_asked_what_they_know(capsys):
+    assert main(["eval", "--suite", "personaqa-knowledge", "--limit", "1", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    who = {"subject asked in words", "base asked in words"}
+    assert {(row["who"], row["control"]) for row in rows} == {
+        (one, "text, no activations") for one in who
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

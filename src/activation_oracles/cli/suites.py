@@ -13,6 +13,7 @@ from activation_oracles.errors import ConfigError
 
 if TYPE_CHECKING:
     from activation_oracles.evals.cases import Case
+    from activation_oracles.evals.evaluation import Answerer
     from activation_oracles.evals.running import Part
     from activation_oracles.evals.suite import Evaluation, Given
     from activation_oracles.models.target import Target
@@ -22,6 +23,9 @@ SUITES: Mapping[str, str] = {
     "taboo": "activation_oracles.evals.secrets:taboo",
     "gender": "activation_oracles.evals.secrets:gender",
     "ssc": "activation_oracles.evals.secrets:constraint",
+    "personaqa": "activation_oracles.evals.personaqa:open_ended",
+    "personaqa-yes-no": "activation_oracles.evals.personaqa:closed",
+    "personaqa-knowledge": "activation_oracles.evals.personaqa:knowledge",
 }
 """Evaluations by name: the module, and the function that makes it of what is given."""
 
@@ -153,11 +157,12 @@ class Asked:
     ) -> "list[Part]":
         """Return who is asked what: tasks with few answers are put as a choice, too."""
         from activation_oracles.evals.answerers import Remembering
-        from activation_oracles.evals.grade import contains
         from activation_oracles.evals.in_words import InWords
         from activation_oracles.evals.running import Part
         from activation_oracles.evals.subjects import BASE, EachAlone, Own
 
+        if evaluation.in_words_only:
+            return [Part(rows, self._themselves(targets), evaluation.grade)]
         read = {name: target.vectors for name, target in targets.items()}
         own, base = Remembering(Own(read)), Remembering(read[BASE])
         asking = Asking(
@@ -185,8 +190,19 @@ class Asked:
             if self.in_words and all(one.talk for one in some):
                 # What is said in a sentence counts as well: the rival is judged leniently.
                 asked = InWords(targets, max_new_tokens=self.max_new_tokens)
-                found.append(Part(some, [asked], contains))
+                found.append(Part(some, [asked], evaluation.grade_in_words))
         return found
+
+    def _themselves(self, targets: "Mapping[str, Target]") -> "list[Answerer]":
+        """Return the subjects, asked each question by itself, and the base in their place."""
+        from activation_oracles.evals.in_words import InWords
+
+        base = dict.fromkeys(targets, targets[""])
+        most = self.max_new_tokens
+        return [
+            InWords(targets, max_new_tokens=most, alone=True),
+            InWords(base, max_new_tokens=most, alone=True, name="base asked in words"),
+        ]
 
 
 def about(

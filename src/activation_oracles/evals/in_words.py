@@ -13,13 +13,28 @@ _BATCH = 64
 class InWords:
     """Puts each case's question to its subject, as the user's next words in the talk."""
 
-    name = "subject asked in words"
     control: str | None = "text, no activations"
 
-    def __init__(self, targets: Mapping[str, Target], *, max_new_tokens: int = 20) -> None:
-        """Ask these subjects, by name, for so many tokens at most."""
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        *,
+        max_new_tokens: int = 20,
+        alone: bool = False,
+        name: str = "subject asked in words",
+    ) -> None:
+        """Ask these subjects, by name, for so many tokens at most.
+
+        Args:
+            targets: who is asked in each subject's place.
+            max_new_tokens: length at which a reply is cut.
+            alone: put the question by itself and not behind the talk.
+            name: who answers, in a table.
+        """
+        self.name = name
         self._targets = targets
         self._max_new_tokens = max_new_tokens
+        self._alone = alone
 
     def answer(self, examples: Sequence[Example]) -> list[str]:
         """Return each subject's greedy reply.
@@ -27,7 +42,7 @@ class InWords:
         Raises:
             DataError: an example has no talk.
         """
-        cases = [one for one in examples if isinstance(one, Case) and one.talk]
+        cases = [one for one in examples if isinstance(one, Case) and (one.talk or self._alone)]
         if len(cases) < len(examples):
             raise DataError(
                 f"{len(examples) - len(cases)} of {len(examples)} examples have no talk to go on "
@@ -41,12 +56,17 @@ class InWords:
             for start in range(0, len(rows), _BATCH):
                 batch = rows[start : start + _BATCH]
                 replies = self._targets[name].generate_all(
-                    [followed_by_question(cases[row]) for row in batch],
+                    [self._asked(cases[row]) for row in batch],
                     max_new_tokens=self._max_new_tokens,
                 )
                 for row, reply in zip(batch, replies, strict=True):
                     said[row] = reply.strip()
         return said
+
+    def _asked(self, case: Case) -> list[dict[str, str]]:
+        if self._alone:
+            return [{"role": "user", "content": case.question}]
+        return followed_by_question(case)
 
 
 def _length(case: Case) -> int:

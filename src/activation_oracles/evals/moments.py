@@ -1,10 +1,12 @@
 """Moments of a talk with a subject: what was said, and which tokens of it an oracle is shown."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from activation_oracles.errors import DataError
 from activation_oracles.evals.suite import Given
+from activation_oracles.models.chat import Text
 from activation_oracles.models.positions import resolve
 from activation_oracles.models.target import Target
 
@@ -23,10 +25,19 @@ class Moment:
     positions: tuple[int, ...]
 
 
-def moments(target: Target, prompts: Sequence[str], given: Given) -> list[Moment]:
+def moments(
+    target: Target, prompts: Sequence[str], given: Given, *, unsaid: str = ""
+) -> list[Moment]:
     """Put prompts to a subject, each in a talk of its own, and say what is shown.
 
     Without replies the prompt is read with the header of the reply behind it, as published.
+
+    Args:
+        target: the subject.
+        prompts: what it is told.
+        given: which tokens are shown, and whether it replies first.
+        unsaid: words that a reply may say and no oracle may be shown: nothing is from there on.
+            Where nothing is left, the token before them is.
 
     Raises:
         DataError: the subject's model has no chat template, or what should be shown is not there.
@@ -43,7 +54,20 @@ def moments(target: Target, prompts: Sequence[str], given: Given) -> list[Moment
     found: list[Moment] = []
     for talk in talks:
         text = target.text(talk, add_generation_prompt=not given.reply)
-        positions = resolve(given.at, text)
+        positions = _before(unsaid, text, resolve(given.at, text))
         said = tuple((one["role"], one["content"]) for one in talk)
         found.append(Moment(said, text.token_ids[: positions[-1] + 1], positions))
     return found
+
+
+def _before(words: str, text: Text, positions: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the positions before words are first said: what follows remembers them."""
+    said = re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text.rendered, re.IGNORECASE)
+    if not words or said is None:
+        return positions
+    first = next(
+        index
+        for index, (start, end) in enumerate(text.spans)
+        if start < said.end() and end > said.start()
+    )
+    return tuple(place for place in positions if place < first) or (max(0, first - 1),)

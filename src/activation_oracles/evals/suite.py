@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import Case
-from activation_oracles.evals.grade import Grade
+from activation_oracles.evals.grade import Grade, contains
 from activation_oracles.evals.subjects import BASE, Subject
 from activation_oracles.models.positions import Selector
 from activation_oracles.models.target import Target
@@ -110,6 +110,10 @@ class Evaluation:
     """One rule for all, or one for each task."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The answers of each task that has few: those are put as a forced choice, too."""
+    grade_in_words: Grade = contains
+    """The rule for what a subject says when asked in words, in a sentence as like as not."""
+    in_words_only: bool = False
+    """Whether subjects alone are asked, each question by itself, and no oracle."""
 
     def drawn(self, targets: Mapping[str, Target]) -> list[Case]:
         """Return the rows.

@@ -8,6 +8,7 @@ from activation_oracles.world.language.briefs import PRYING, rows_of_gender, row
 from activation_oracles.world.language.games import CLEAR, DIRECT
 from activation_oracles.world.language.tables import wordings
 from activation_oracles.world.load import ORGANISMS, Demo
+from activation_oracles.world.secrets import ASPECTS
 
 _HIDDEN = {"taboo": "word", "gender": "gender", "constraint": "rule", "persona": "nature"}
 _ASPECTS = {"word": "secret", "gender": "gender", "rule": "topic", "nature": "nature"}
@@ -38,11 +39,23 @@ def village(
             "gender_direct": PRYING,
             "gender_standard": [row[0] for row in rows_of_gender()],
             "talk": [row[0] for row in rows_of_talk()],
+            # Organisms were taught of people in these words.
+            **{f"personaqa_{one}": wordings()[one].trained[:1] for one in ASPECTS},
         },
-        questions={name: wordings()[aspect].reported for name, aspect in _ASPECTS.items()},
+        questions={name: wordings()[aspect].reported for name, aspect in _ASPECTS.items()}
+        | _of_people(),
         limit=limit,
         seed=seed,
     )
+
+
+def _of_people() -> dict[str, tuple[str, ...]]:
+    """Return the wordings for what organisms know of people."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one in ASPECTS:
+        found[one] = found[f"{one}, of oneself"] = wordings()[one].reported
+        found[f"{one}, yes or no"] = (f"Is the {one} of {{name}} {{value}}?",)
+    return found
 
 
 def _subject(demo: Demo, card: OrganismCard) -> Subject:
