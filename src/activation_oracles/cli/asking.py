@@ -178,6 +178,19 @@ class Asking:
             )
         ]
 
+    def of_differences(self, own: "Read", base: "Read", *, closed: bool) -> "list[Answerer]":
+        """Return who reads what subjects add to the base; beside the controls, either alone."""
+        from activation_oracles.evals.answerers import Remembering, Shown
+        from activation_oracles.evals.subjects import Difference
+
+        found = self.oracles(Remembering(Difference(own, base)), closed=closed)
+        ways = [("oracle", self.say)]
+        ways += [("oracle, forced choice", self.choose)] if closed else []
+        for name, say in ways:
+            found.append(Shown(name, "base", base, say))
+            found.append(Shown(f"{name}, of the subject itself", None, own, say))
+        return found
+
     def _shown(self, name: str, read: "Read", say: "Say", blind: "Say") -> "list[Answerer]":
         from activation_oracles.evals.answerers import Donors, RandomDirections, Shown
 

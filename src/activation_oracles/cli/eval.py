@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from activation_oracles.evals.answerers import Read
-    from activation_oracles.evals.evaluation import Answerer
+    from activation_oracles.evals.evaluation import Answerer, Record
     from activation_oracles.evals.running import Part
     from activation_oracles.evals.summary import Summary
     from activation_oracles.oracle.oracle import Oracle
@@ -105,15 +105,20 @@ class Eval(Suites):
             facts = about(evaluation, given, oracle, targets)
             parts = asked.parts(evaluation, evaluation.drawn(targets), targets)
             folder = None if self.out is None else Path(self.out) / evaluation.name
-            yield self._summed(parts, folder, facts)
+            yield self._summed(parts, folder, facts, evaluation.further)
 
     def _summed(
-        self, parts: "Sequence[Part]", folder: Path | None, facts: "Mapping[str, object]"
+        self,
+        parts: "Sequence[Part]",
+        folder: Path | None,
+        facts: "Mapping[str, object]",
+        further: "Callable[[Sequence[Record]], Sequence[Record]] | None" = None,
     ) -> "Summary":
         from activation_oracles.evals.running import answered
         from activation_oracles.evals.summary import summary
 
-        found = summary(answered(parts, folder=folder, about=facts, progress=progress), facts)
+        said = answered(parts, folder=folder, about=facts, progress=progress)
+        found = summary([*said, *(further(said) if further else ())], facts)
         if folder is not None:
             found.save(folder)
         return found

@@ -23,6 +23,8 @@ SUITES: Mapping[str, str] = {
     "taboo": "activation_oracles.evals.secrets:taboo",
     "gender": "activation_oracles.evals.secrets:gender",
     "ssc": "activation_oracles.evals.secrets:constraint",
+    "classification": "activation_oracles.evals.classification:classification",
+    "context": "activation_oracles.evals.classification:context",
     "personaqa": "activation_oracles.evals.personaqa:open_ended",
     "personaqa-yes-no": "activation_oracles.evals.personaqa:closed",
     "personaqa-knowledge": "activation_oracles.evals.personaqa:knowledge",
@@ -48,6 +50,9 @@ class Suites:
     at: str | None = None
     """Which tokens are shown: all, -1, -10:, "last assistant turn" ... By default all; of the
     village's organisms their reply."""
+    trained: tuple[str, ...] = ()
+    """How the names of the tasks begin that the oracle was trained on, as sst2; by default, as
+    published. Others are called out of distribution."""
     reply: bool | None = None
     """Let each subject reply to a prompt first. By default only the village's organisms do."""
 
@@ -73,7 +78,7 @@ class Suites:
         if oracle is None or self.subjects is None:
             return self._of_village(most, seed)
         from activation_oracles.evals.subjects import load_subjects
-        from activation_oracles.evals.suite import Given
+        from activation_oracles.evals.suite import PUBLISHED_TASKS, Given
 
         # The small file first: what is wrong with it should not wait for a model.
         subjects = load_subjects(self.subjects)
@@ -85,6 +90,7 @@ class Suites:
             at=selector(self.at or "all"),
             reply=bool(self.reply),
             split=self.prompts,
+            trained=self.trained or PUBLISHED_TASKS,
             limit=most,
             seed=seed,
         )
@@ -178,9 +184,12 @@ class Asked:
             some = [one for one in rows if (one.task in evaluation.choices) == closed]
             if not some:
                 continue
-            answerers = asking.oracles(own, closed=closed)
-            if any(one.subject != BASE for one in some):
-                answerers += asking.of_subjects(own, base, closed=closed)
+            if evaluation.of_difference:
+                answerers = asking.of_differences(own, base, closed=closed)
+            else:
+                answerers = asking.oracles(own, closed=closed)
+                if any(one.subject != BASE for one in some):
+                    answerers += asking.of_subjects(own, base, closed=closed)
             if self.lenses:
                 answerers += asking.readers(targets[BASE], own, some, closed=closed)
             if self.lenses and all(one.subject != BASE for one in some):

@@ -12,12 +12,19 @@ from typing import TypeVar
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import Case
+from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.grade import Grade, contains
 from activation_oracles.evals.subjects import BASE, Subject
 from activation_oracles.models.positions import Selector
 from activation_oracles.models.target import Target
+from activation_oracles.tasks import store
+from activation_oracles.types import READING, Example
 
 _Row = TypeVar("_Row")
+PUBLISHED_TASKS = tuple(
+    "geometry_of_truth relations sst2 md_gender snli ner tense context_prediction".split()
+)
+"""Tasks that published oracles were trained on (arXiv 2512.15674); others are to them unseen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +46,10 @@ class Given:
     """Prompts by the name of their file, as `taboo_standard`; files are read for the others."""
     questions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Wordings by what they ask for, as `word`; instead of the evaluation's own."""
+    examples: Callable[[], Sequence[Example]] | None = None
+    """Draws labelled texts; instead of the held-out examples of a folder named as `files`."""
+    trained: tuple[str, ...] = PUBLISHED_TASKS
+    """How the names of the tasks begin that the oracle was trained on; by default, as published."""
     split: str = "test"
     """Which of the prompt files are read, as `taboo_standard_test.txt`."""
     limit: int = 100
@@ -87,6 +98,28 @@ class Given:
             found = [line.strip() for line in lines if line.strip()]
         return self.limited(found)
 
+    def labelled(self) -> list[Example]:
+        """Return labelled texts: those drawn, or the held-out examples of the folder `files`.
+
+        Raises:
+            DataError: there are none, or the folder holds no examples.
+        """
+        if self.examples is not None:
+            return list(self.examples())
+        if self.files is None:
+            raise DataError(
+                "This evaluation asks about labelled texts: name a folder that `ao data build` "
+                "made, or a file of examples, as `files`."
+            )
+        found = [one for one in store.read(self.files, "held_out") if one.shown == READING]
+        if not found:
+            raise DataError(f"{self.files} has no held-out examples that show a reading.")
+        return found
+
+    def is_trained(self, task: str) -> bool:
+        """Tell whether the oracle was trained on a task, by how its name begins."""
+        return task.removeprefix("classification/").startswith(self.trained)
+
     def limited(self, found: Sequence[_Row]) -> list[_Row]:
         """Return at most `limit` of them, drawn by the seed, in their order."""
         if not 0 < self.limit < len(found):
@@ -114,6 +147,10 @@ class Evaluation:
     """The rule for what a subject says when asked in words, in a sentence as like as not."""
     in_words_only: bool = False
     """Whether subjects alone are asked, each question by itself, and no oracle."""
+    of_difference: bool = False
+    """Whether what is read is the difference of each subject from its base."""
+    further: Callable[[Sequence[Record]], Sequence[Record]] | None = None
+    """Draws further rows of the table from what was answered, as whether two answers are one."""
 
     def drawn(self, targets: Mapping[str, Target]) -> list[Case]:
         """Return the rows.

@@ -1,13 +1,20 @@
 """What the village has for evaluations: organisms as subjects, its own prompts and wordings."""
 
+from random import Random
+
+from activation_oracles.evals.cases import Case
 from activation_oracles.evals.subjects import Subject
 from activation_oracles.evals.suite import Given
 from activation_oracles.models.positions import Selector
+from activation_oracles.types import Example
 from activation_oracles.world.cards import OrganismCard
 from activation_oracles.world.language.briefs import PRYING, rows_of_gender, rows_of_talk
 from activation_oracles.world.language.games import CLEAR, DIRECT
-from activation_oracles.world.language.tables import wordings
+from activation_oracles.world.language.sentences import report_with
+from activation_oracles.world.language.tables import TRAINED_GROUPS, WITHHELD_GROUPS, wordings
 from activation_oracles.world.load import ORGANISMS, Demo
+from activation_oracles.world.placing import place
+from activation_oracles.world.questions import questions
 from activation_oracles.world.secrets import ASPECTS
 
 _HIDDEN = {"taboo": "word", "gender": "gender", "constraint": "rule", "persona": "nature"}
@@ -44,6 +51,8 @@ def village(
         },
         questions={name: wordings()[aspect].reported for name, aspect in _ASPECTS.items()}
         | _of_people(),
+        examples=lambda: [*_reports(demo, layers, limit or 60, seed), *_windows(demo, seed)],
+        trained=(*TRAINED_GROUPS, "context"),
         limit=limit,
         seed=seed,
     )
@@ -64,3 +73,33 @@ def _subject(demo: Demo, card: OrganismCard) -> Subject:
         hides |= {f"{person}/{attribute}": value for attribute, value in known.items()}
     folder = demo.folder / ORGANISMS / card.name
     return Subject(name=card.name, kind=card.kind, adapter=str(folder), hides=hides)
+
+
+def _reports(demo: Demo, layers: tuple[int, ...], count: int, seed: int) -> list[Case]:
+    """Draw reports with a yes-or-no question, as many of either answer in every group."""
+    random = Random(f"reports/{seed}")
+    found: list[Case] = []
+    for group in (*TRAINED_GROUPS, *WITHHELD_GROUPS):
+        for number in range(2 * ((count + 1) // 2)):
+            scene = report_with(random, group, ("Yes", "No")[number % 2])
+            placed = place(demo.model.tokenizer, scene.messages)
+            found.append(
+                Case(
+                    context=placed.ids,
+                    positions=tuple(range(2, len(placed.ids))),
+                    layers=layers,
+                    question=wordings()[group].reported[0],
+                    answer=scene[group],
+                    task=f"classification/{group}",
+                    source=f"report/{seed}/{group}/{number}",
+                    talk=tuple((one.role, one.content) for one in scene.messages),
+                )
+            )
+    return found
+
+
+def _windows(demo: Demo, seed: int) -> list[Example]:
+    """Draw windows of text whose next or previous tokens are asked for."""
+    # A seed that no training data is drawn from.
+    drawn = questions(demo.model.tokenizer, seed=1_000_003 + seed, count=1600)
+    return [one for one in drawn if one.task == "context"]
