@@ -23,6 +23,7 @@ SUITES: Mapping[str, str] = {
     "taboo": "activation_oracles.evals.secrets:taboo",
     "gender": "activation_oracles.evals.secrets:gender",
     "ssc": "activation_oracles.evals.secrets:constraint",
+    "diffing": "activation_oracles.evals.diffing:diffing",
     "classification": "activation_oracles.evals.classification:classification",
     "context": "activation_oracles.evals.classification:context",
     "personaqa": "activation_oracles.evals.personaqa:open_ended",
