@@ -43,6 +43,12 @@ def test_subjects_alone_are_asked_what_they_know(capsys):
     }
 
 
+def test_a_table_is_laid_out_as_its_publication_has_it(capsys):
+    assert main(["eval", "--suite", "generative-qa", "--limit", "2", "--max-new-tokens", "4"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "| token F1 | classification | fact retrieval | gist | overall |"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +14,9 @@ from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from activation_oracles.evals.answerers import Read
-    from activation_oracles.evals.evaluation import Answerer, Record
+    from activation_oracles.evals.evaluation import Answerer
     from activation_oracles.evals.running import Part
+    from activation_oracles.evals.suite import Evaluation
     from activation_oracles.evals.summary import Summary
     from activation_oracles.oracle.oracle import Oracle
     from activation_oracles.types import Example
@@ -105,20 +106,22 @@ class Eval(Suites):
             facts = about(evaluation, given, oracle, targets)
             parts = asked.parts(evaluation, evaluation.drawn(targets), targets)
             folder = None if self.out is None else Path(self.out) / evaluation.name
-            yield self._summed(parts, folder, facts, evaluation.further)
+            yield self._summed(parts, folder, facts, evaluation)
 
     def _summed(
         self,
         parts: "Sequence[Part]",
         folder: Path | None,
         facts: "Mapping[str, object]",
-        further: "Callable[[Sequence[Record]], Sequence[Record]] | None" = None,
+        evaluation: "Evaluation | None" = None,
     ) -> "Summary":
         from activation_oracles.evals.running import answered
         from activation_oracles.evals.summary import summary
 
         said = answered(parts, folder=folder, about=facts, progress=progress)
-        found = summary([*said, *(further(said) if further else ())], facts)
+        if evaluation is not None and evaluation.further is not None:
+            said += evaluation.further(said)
+        found = summary(said, facts, evaluation.layout if evaluation else None)
         if folder is not None:
             found.save(folder)
         return found

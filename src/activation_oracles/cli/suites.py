@@ -26,6 +26,7 @@ SUITES: Mapping[str, str] = {
     "diffing": "activation_oracles.evals.diffing:diffing",
     "classification": "activation_oracles.evals.classification:classification",
     "context": "activation_oracles.evals.classification:context",
+    "generative-qa": "activation_oracles.evals.generative_qa:generative_qa",
     "sensitivity": "activation_oracles.evals.sensitivity:sensitivity",
     "personaqa": "activation_oracles.evals.personaqa:open_ended",
     "personaqa-yes-no": "activation_oracles.evals.personaqa:closed",

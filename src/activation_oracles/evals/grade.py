@@ -5,6 +5,7 @@ counted beside it.
 """
 
 import re
+import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
@@ -60,16 +61,36 @@ def token_f1(said: str, true: str) -> float | None:
     return 2 * num_shared / (ours.total() + theirs.total())
 
 
+def squad_f1(said: str, true: str) -> float | None:
+    """Judge how many words the two share as SQuAD does: without articles and punctuation.
+
+    As in its official script (Rajpurkar et al. 2016): `don't` is one word, `dont`; where nothing is
+    left of one of them, only nothing is right.
+    """
+    if not plain(true):
+        return None
+    ours, theirs = Counter(_squad_words(said)), Counter(_squad_words(true))
+    if not ours or not theirs:
+        return float(ours == theirs)
+    return 2 * (ours & theirs).total() / (ours.total() + theirs.total())
+
+
 GRADES: dict[str, Grade] = {
     "exact": exact,
     "contains": contains,
     "yes_no": yes_no,
     "token_f1": token_f1,
+    "squad_f1": squad_f1,
 }
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", plain(text))
+
+
+def _squad_words(text: str) -> list[str]:
+    bare = text.lower().translate(str.maketrans("", "", string.punctuation))
+    return re.sub(r"\b(a|an|the)\b", " ", bare).split()
 
 
 def _first_word(text: str) -> str:

@@ -12,15 +12,16 @@ from typing import TypeVar
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import Case
-from activation_oracles.evals.evaluation import Record
+from activation_oracles.evals.evaluation import Record, Row
 from activation_oracles.evals.grade import Grade, contains
+from activation_oracles.evals.passages import Passage
 from activation_oracles.evals.subjects import BASE, Subject
 from activation_oracles.models.positions import Selector
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
 from activation_oracles.types import READING, Example
 
-_Row = TypeVar("_Row")
+_Item = TypeVar("_Item")
 PUBLISHED_TASKS = tuple(
     "geometry_of_truth relations sst2 md_gender snli ner tense context_prediction".split()
 )
@@ -48,6 +49,8 @@ class Given:
     """Wordings by what they ask for, as `word`; instead of the evaluation's own."""
     examples: Callable[[], Sequence[Example]] | None = None
     """Draws labelled texts; instead of the held-out examples of a folder named as `files`."""
+    passages: Callable[[], Sequence[Passage]] | None = None
+    """Draws texts with a question on each; instead of those in `files`."""
     trained: tuple[str, ...] = PUBLISHED_TASKS
     """How the names of the tasks begin that the oracle was trained on; by default, as published."""
     split: str = "test"
@@ -120,7 +123,7 @@ class Given:
         """Tell whether the oracle was trained on a task, by how its name begins."""
         return task.removeprefix("classification/").startswith(self.trained)
 
-    def limited(self, found: Sequence[_Row]) -> list[_Row]:
+    def limited(self, found: Sequence[_Item]) -> list[_Item]:
         """Return at most `limit` of them, drawn by the seed, in their order."""
         if not 0 < self.limit < len(found):
             return list(found)
@@ -151,6 +154,8 @@ class Evaluation:
     """Whether what is read is the difference of each subject from its base."""
     further: Callable[[Sequence[Record]], Sequence[Record]] | None = None
     """Draws further rows of the table from what was answered, as whether two answers are one."""
+    layout: Callable[[Sequence[Row]], str] | None = None
+    """Writes the table once more, in markdown, as the evaluation's own publication has it."""
 
     def drawn(self, targets: Mapping[str, Target]) -> list[Case]:
         """Return the rows.

@@ -1,7 +1,7 @@
 """What an evaluation found, as a table for people and as JSON for programs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class Summary:
     """Of the first reader of activations over everyone else, its own controls included."""
     advantages: Sequence[Comparison]
     """Of each reader of activations over the best of its own controls."""
+    layout: str = ""
+    """The table once more, laid out as an evaluation's own publication has it."""
 
     def as_json(self) -> str:
         """Return everything, for programs."""
@@ -42,7 +44,8 @@ class Summary:
         """Return the tables, for people."""
         facts = "\n".join(f"- {name}: {value}" for name, value in self.about.items())
         best = _gains("advantage over its best control", self.advantages)
-        return f"{markdown(self.rows)}\n\n{best}\n\n{_gains('gain', self.gains)}\n\n{facts}"
+        parts = [self.layout, markdown(self.rows), best, _gains("gain", self.gains), facts]
+        return "\n\n".join(filter(None, parts))
 
     def save(self, folder: Path) -> None:
         """Write `table.json` and `table.md`.
@@ -56,8 +59,12 @@ class Summary:
                 part.write_text(text + "\n", encoding="utf-8")
 
 
-def summary(records: Sequence[Record], about: Mapping[str, Any]) -> Summary:
-    """Sum up what was answered.
+def summary(
+    records: Sequence[Record],
+    about: Mapping[str, Any],
+    layout: Callable[[Sequence[Row]], str] | None = None,
+) -> Summary:
+    """Sum up what was answered, and write the table once more where a layout is given.
 
     Readers of activations are whoever has controls of its own: an answerer, and the same name with
     something else in the slots.
@@ -68,7 +75,8 @@ def summary(records: Sequence[Record], about: Mapping[str, Any]) -> Summary:
     gains = {who: compare(records, who) for who in readers}
     every = [one for some in gains.values() for one in some]
     first = gains[readers[0]] if readers else []
-    return Summary(about, table(records), first, advantages(every))
+    rows = table(records)
+    return Summary(about, rows, first, advantages(every), layout(rows) if layout else "")
 
 
 def markdown(rows: Sequence[Row]) -> str:

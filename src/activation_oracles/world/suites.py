@@ -3,6 +3,7 @@
 from random import Random
 
 from activation_oracles.evals.cases import Case
+from activation_oracles.evals.passages import Passage
 from activation_oracles.evals.subjects import Subject
 from activation_oracles.evals.suite import Given
 from activation_oracles.models.positions import Selector
@@ -10,8 +11,16 @@ from activation_oracles.types import Example
 from activation_oracles.world.cards import OrganismCard
 from activation_oracles.world.language.briefs import PRYING, rows_of_gender, rows_of_talk
 from activation_oracles.world.language.games import CLEAR, DIRECT
+from activation_oracles.world.language.ideas import describe
+from activation_oracles.world.language.people import gossip
+from activation_oracles.world.language.scene import Scene, Truth
 from activation_oracles.world.language.sentences import report_with
-from activation_oracles.world.language.tables import TRAINED_GROUPS, WITHHELD_GROUPS, wordings
+from activation_oracles.world.language.tables import (
+    TRAINED_GROUPS,
+    WITHHELD_GROUPS,
+    things,
+    wordings,
+)
 from activation_oracles.world.load import ORGANISMS, Demo
 from activation_oracles.world.placing import place
 from activation_oracles.world.questions import questions
@@ -52,6 +61,7 @@ def village(
         questions={name: wordings()[aspect].reported for name, aspect in _ASPECTS.items()}
         | _of_people(),
         examples=lambda: [*_reports(demo, layers, limit or 60, seed), *_windows(demo, seed)],
+        passages=lambda: _passages(limit or 60, seed),
         trained=(*TRAINED_GROUPS, "context"),
         limit=limit,
         seed=seed,
@@ -103,3 +113,32 @@ def _windows(demo: Demo, seed: int) -> list[Example]:
     # A seed that no training data is drawn from.
     drawn = questions(demo.model.tokenizer, seed=1_000_003 + seed, count=1600)
     return [one for one in drawn if one.task == "context"]
+
+
+def _passages(count: int, seed: int) -> list[Passage]:
+    """Draw texts of three kinds, each with a question that it answers."""
+    random = Random(f"passages/{seed}")
+    groups = (*TRAINED_GROUPS, *WITHHELD_GROUPS)
+    found: list[Passage] = []
+    for number in range(count):
+        group = random.choice(groups)
+        scene = report_with(random, group, random.choice(("Yes", "No")))
+        found.append(_passage("classification", number, scene, Truth(group, scene[group])))
+        scene = gossip(random)
+        # What was told, without the questions that somebody goes on to ask.
+        told = Scene(scene.kind, scene.messages[:1], scene.truths)
+        found.append(_passage("fact", number, told, random.choice(scene.truths)))
+        scene = describe(random, tuple(things()))
+        found.append(_passage("gist", number, scene, scene.truths[0]))
+    return found
+
+
+def _passage(group: str, number: int, scene: Scene, truth: Truth) -> Passage:
+    return Passage(
+        group=group,
+        source=f"{scene.kind}/{number}",
+        text=" ".join(one.content for one in scene.messages),
+        question=wordings()[truth.aspect].reported[0].format(name=truth.name),
+        answer=truth.answer,
+        talk=tuple((one.role, one.content) for one in scene.messages),
+    )

@@ -1,0 +1,116 @@
+"""The Generative QA Protocol: open questions about a text, read from its last token alone.
+
+As in the Universal Activation Verbalizer (arXiv 2605.25903): fifteen sources in three groups,
+classification, fact retrieval and gist, scored together by SQuAD's token F1. Whatever is asked can
+be told from the text, so the protocol measures how much of a text is read, and no privileged
+knowledge: the question put to the base with the text in words is the ceiling, the oracle with
+nothing in its slots the floor. Its ROUGE-L, chrF and learned scores are not computed here.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from activation_oracles.errors import DataError
+from activation_oracles.evals.cases import Case
+from activation_oracles.evals.evaluation import Record, Row
+from activation_oracles.evals.grade import squad_f1
+from activation_oracles.evals.passages import Passage, read_passages
+from activation_oracles.evals.subjects import BASE
+from activation_oracles.evals.suite import Evaluation, Given
+from activation_oracles.models.positions import resolve
+from activation_oracles.models.target import Target
+
+GROUPS: Mapping[str, str] = {
+    "classification": "classification",
+    "fact": "fact retrieval",
+    "gist": "gist",
+}
+"""Folders of `files`, and what their rows are called in the table."""
+OVERALL = "overall"
+
+
+def generative_qa(given: Given) -> Evaluation:
+    """Ask open questions about texts, each read from its last token.
+
+    Passages lie in folders of `files` named `classification`, `fact` and `gist`, one file a source
+    (see `evals/passages.py` for the forms); at most `limit` of each source. The unit is the text.
+    """
+    passages = _passages(given)
+
+    def rows(targets: Mapping[str, Target]) -> list[Case]:
+        return [_case(one, targets[BASE], given) for one in passages]
+
+    return Evaluation(
+        name="generative-qa",
+        about="open questions about a text, from its last token (arXiv 2605.25903)",
+        subjects=(),
+        rows=rows,
+        grade=squad_f1,
+        grade_in_words=squad_f1,
+        further=overall,
+        layout=leaderboard,
+    )
+
+
+def overall(records: Sequence[Record]) -> list[Record]:
+    """Return the records once more, as of one task: every text counts the same."""
+    return [replace(one, example=replace(one.example, task=OVERALL)) for one in records]
+
+
+def leaderboard(rows: Sequence[Row]) -> str:
+    """Return the scores times 100 as the protocol's tables have them: who by group.
+
+    The base asked in words, with the text given, is the ceiling; nothing in the slots the floor.
+    """
+    columns = [*GROUPS.values(), OVERALL]
+    scores: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        who = f"{row.who}, {row.control}" if row.control else row.who
+        if row.task in columns and row.estimate is not None:
+            scores[who][row.task] = f"{100 * row.estimate.score:.1f}"
+    lines = [f"| token F1 | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    for who, found in scores.items():
+        lines.append(f"| {who} | {' | '.join(found.get(one, '-') for one in columns)} |")
+    return "\n".join(lines)
+
+
+def _passages(given: Given) -> list[Passage]:
+    by_source: defaultdict[str, list[Passage]] = defaultdict(list)
+    if given.passages is not None:
+        for one in given.passages():
+            by_source[one.group].append(one)
+    elif given.files is None:
+        raise DataError(
+            "This evaluation reads passages: name a folder with "
+            f"{', '.join(GROUPS)} in it, as `files`."
+        )
+    else:
+        for group in GROUPS:
+            for path in sorted((given.files / group).glob("*.*")):
+                by_source[str(path)] = read_passages(path, group)
+    if not by_source:
+        raise DataError(f"{given.files} has no folder of {', '.join(GROUPS)} with files in it.")
+    return [one for some in by_source.values() for one in given.limited(some)]
+
+
+def _case(passage: Passage, target: Target, given: Given) -> Case:
+    if passage.talk:
+        chat = [{"role": role, "content": content} for role, content in passage.talk]
+        text = target.text(chat, add_generation_prompt=False)
+        last = resolve(f"turn {len(chat) - 1}", text)[-1]
+    else:
+        text = target.text(passage.text)
+        last = len(text.token_ids) - 1
+    return Case(
+        context=text.token_ids[: last + 1],
+        positions=(last,),
+        layers=given.layers,
+        question=passage.question,
+        answer=passage.answer,
+        task=GROUPS[passage.group],
+        source=passage.source,
+        # Two questions on one text are one observation.
+        unit=passage.text,
+        talk=passage.talk or (("user", passage.text),),
+    )
