@@ -27,6 +27,7 @@ SUITES: Mapping[str, str] = {
     "classification": "activation_oracles.evals.classification:classification",
     "context": "activation_oracles.evals.classification:context",
     "generative-qa": "activation_oracles.evals.generative_qa:generative_qa",
+    "steering": "activation_oracles.evals.steering:detection",
     "sensitivity": "activation_oracles.evals.sensitivity:sensitivity",
     "personaqa": "activation_oracles.evals.personaqa:open_ended",
     "personaqa-yes-no": "activation_oracles.evals.personaqa:closed",
@@ -157,9 +158,9 @@ class Asked:
         for one in evaluation.subjects:
             if one.name not in held:
                 model.add_adapter(one.adapter, name=one.name)
-        return {"": Target(model)} | {
-            one.name: Target(model, one.name) for one in evaluation.subjects
-        }
+        base = Target(model)
+        named = {one.name: Target(model, one.name) for one in evaluation.subjects}
+        return {"": base, **named, **(evaluation.made(base) if evaluation.made else {})}
 
     def parts(
         self, evaluation: "Evaluation", rows: "Sequence[Case]", targets: "Mapping[str, Target]"
@@ -229,7 +230,11 @@ def about(
         "oracle": oracle.model.adapters.identity(oracle.adapter),
         "target": oracle.model.name,
         "fingerprint": oracle.model.fingerprint,
-        "subjects": {name: target.provenance.adapter for name, target in targets.items() if name},
+        "subjects": {
+            name: target.provenance.adapter or ", ".join(target.provenance.history)
+            for name, target in targets.items()
+            if name
+        },
         "layers": list(given.layers),
         "at": str(given.at),
         "reply": given.reply,

@@ -146,6 +146,8 @@ class Evaluation:
     """One rule for all, or one for each task."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The answers of each task that has few: those are put as a forced choice, too."""
+    made: Callable[[Target], Mapping[str, Target]] | None = None
+    """Makes further subjects of the model without an adapter, by name, as steered ones."""
     grade_in_words: Grade = contains
     """The rule for what a subject says when asked in words, in a sentence as like as not."""
     in_words_only: bool = False

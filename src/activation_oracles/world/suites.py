@@ -16,6 +16,7 @@ from activation_oracles.world.language.people import gossip
 from activation_oracles.world.language.scene import Scene, Truth
 from activation_oracles.world.language.sentences import report_with
 from activation_oracles.world.language.tables import (
+    REPORTED_WORDS,
     TRAINED_GROUPS,
     WITHHELD_GROUPS,
     things,
@@ -27,7 +28,13 @@ from activation_oracles.world.questions import questions
 from activation_oracles.world.secrets import ASPECTS
 
 _HIDDEN = {"taboo": "word", "gender": "gender", "constraint": "rule", "persona": "nature"}
-_ASPECTS = {"word": "secret", "gender": "gender", "rule": "topic", "nature": "nature"}
+_ASPECTS = {
+    "word": "secret",
+    "gender": "gender",
+    "rule": "topic",
+    "nature": "nature",
+    "thought": "thought",
+}
 
 
 def village(
@@ -55,6 +62,8 @@ def village(
             "gender_direct": PRYING,
             "gender_standard": [row[0] for row in rows_of_gender()],
             "talk": [row[0] for row in rows_of_talk()],
+            "concepts": REPORTED_WORDS,
+            "concept_texts": ("Tell me about the {concept}.", "I think of the {concept}."),
             # Organisms were taught of people in these words.
             **{f"personaqa_{one}": wordings()[one].trained[:1] for one in ASPECTS},
         },
