@@ -1,10 +1,12 @@
 """Evaluations run by name, out of the box on the village."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from activation_oracles.cli.main import main
+from activation_oracles.cli.suites import SUITES
 from activation_oracles.evals.running import kept
 
 
@@ -32,6 +34,12 @@ def test_an_evaluation_runs_on_the_village_and_goes_on_where_it_stopped(tmp_path
     assert {record.example.subject for record in kept(tmp_path / "gender")} >= {"gender_man_0"}
     assert main([*way[:-2], str(tmp_path), "--seed", "1"]) == 2
     assert "another run: seed" in capsys.readouterr().err
+
+
+def test_every_evaluation_stands_in_the_document():
+    page = (Path(__file__).parents[2] / "docs" / "evaluate.md").read_text(encoding="utf-8")
+    for name in SUITES:
+        assert f"\n| `{name}` | " in page, name
 
 
 def test_subjects_alone_are_asked_what_they_know(capsys):

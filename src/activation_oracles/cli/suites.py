@@ -28,6 +28,7 @@ SUITES: Mapping[str, str] = {
     "context": "activation_oracles.evals.classification:context",
     "generative-qa": "activation_oracles.evals.generative_qa:generative_qa",
     "steering": "activation_oracles.evals.steering:detection",
+    "missing-information": "activation_oracles.evals.missing:missing_information",
     "sensitivity": "activation_oracles.evals.sensitivity:sensitivity",
     "personaqa": "activation_oracles.evals.personaqa:open_ended",
     "personaqa-yes-no": "activation_oracles.evals.personaqa:closed",

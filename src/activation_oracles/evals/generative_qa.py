@@ -36,7 +36,7 @@ def generative_qa(given: Given) -> Evaluation:
     Passages lie in folders of `files` named `classification`, `fact` and `gist`, one file a source
     (see `evals/passages.py` for the forms); at most `limit` of each source. The unit is the text.
     """
-    passages = _passages(given)
+    passages = passages_of(given)
 
     def rows(targets: Mapping[str, Target]) -> list[Case]:
         return [_case(one, targets[BASE], given) for one in passages]
@@ -75,7 +75,12 @@ def leaderboard(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _passages(given: Given) -> list[Passage]:
+def passages_of(given: Given) -> list[Passage]:
+    """Return the passages of all groups, at most `limit` of each source.
+
+    Raises:
+        DataError: there are none, or a file is malformed.
+    """
     by_source: defaultdict[str, list[Passage]] = defaultdict(list)
     if given.passages is not None:
         for one in given.passages():

@@ -68,7 +68,8 @@ def village(
             **{f"personaqa_{one}": wordings()[one].trained[:1] for one in ASPECTS},
         },
         questions={name: wordings()[aspect].reported for name, aspect in _ASPECTS.items()}
-        | _of_people(),
+        | _of_people()
+        | {"answerable": ("Does the text tell it?", "Can it be told from the text?")},
         examples=lambda: [*_reports(demo, layers, limit or 60, seed), *_windows(demo, seed)],
         passages=lambda: _passages(limit or 60, seed),
         trained=(*TRAINED_GROUPS, "context"),
