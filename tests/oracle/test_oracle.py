@@ -93,6 +93,17 @@ def test_choices_get_probabilities_that_follow_from_the_likelihoods(oracle, read
     assert both[1].probabilities != pytest.approx(answer.probabilities, abs=1e-5)
 
 
+def test_each_reading_may_have_a_question_of_its_own(oracle, readings):
+    choices = ["a mill", "apples"]
+    together = oracle.choose(readings, QUESTIONS, choices)
+    for one, reading, question in zip(together, readings, QUESTIONS, strict=True):
+        alone = oracle.choose(reading, question, choices)
+        assert one.question == question
+        assert one.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+    with pytest.raises(DataError, match="one each; got 1"):
+        oracle.choose(readings, QUESTIONS[:1], choices)
+
+
 def test_one_token_choices_are_an_exact_softmax(oracle, readings):
     letters = ["X", "Y"]
     answer = oracle.choose(readings[0], QUESTIONS[0], letters)

@@ -142,21 +142,22 @@ class Asking:
     def choose(
         self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False
     ) -> list[str]:
-        """Let the oracle choose between the answers that its task knows, wording by wording."""
+        """Let the oracle choose between the answers that its task knows, task by task."""
         from activation_oracles.evals.cases import subject_of
         from activation_oracles.oracle.controls import Nothing
 
-        rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        rows: defaultdict[str, list[int]] = defaultdict(list)
         for index, one in enumerate(examples):
-            rows[one.task, one.question].append(index)
+            rows[one.task].append(index)
         controls = [Nothing()] if nothing else []
         said: dict[int, str] = {}
-        for (task, question), indices in rows.items():
+        for task, indices in rows.items():
             readings = [
                 reading_of(self.targets[subject_of(examples[row])], examples[row], vectors[row])
                 for row in indices
             ]
-            chosen = self.oracle.choose(readings, question, self.choices[task], controls=controls)
+            asked = [examples[row].question for row in indices]
+            chosen = self.oracle.choose(readings, asked, self.choices[task], controls=controls)
             assert isinstance(chosen, list)
             for index, answer in zip(indices, chosen, strict=True):
                 said[index] = answer.controls["nothing"].text if nothing else answer.text

@@ -12,6 +12,7 @@ from activation_oracles.cli.reading import selector
 from activation_oracles.errors import ConfigError
 
 if TYPE_CHECKING:
+    from activation_oracles.evals.answerers import Read
     from activation_oracles.evals.cases import Case
     from activation_oracles.evals.evaluation import Answerer
     from activation_oracles.evals.running import Part
@@ -170,7 +171,7 @@ class Asked:
         from activation_oracles.evals.answerers import Remembering
         from activation_oracles.evals.in_words import InWords
         from activation_oracles.evals.running import Part
-        from activation_oracles.evals.subjects import BASE, EachAlone, Own
+        from activation_oracles.evals.subjects import BASE, Own
 
         if evaluation.in_words_only:
             return [Part(rows, self._themselves(targets), evaluation.grade)]
@@ -189,22 +190,36 @@ class Asked:
             some = [one for one in rows if (one.task in evaluation.choices) == closed]
             if not some:
                 continue
-            if evaluation.of_difference:
-                answerers = asking.of_differences(own, base, closed=closed)
-            else:
-                answerers = asking.oracles(own, closed=closed)
-                if any(one.subject != BASE for one in some):
-                    answerers += asking.of_subjects(own, base, closed=closed)
-            if self.lenses:
-                answerers += asking.readers(targets[BASE], own, some, closed=closed)
-            if self.lenses and all(one.subject != BASE for one in some):
-                lens = partial(asking.difference_lens, own, base, closed=closed)
-                answerers.append(EachAlone("activation-difference lens", None, lens))
+            answerers = self._readers(asking, evaluation, some, (own, base))
             found.append(Part(some, answerers, evaluation.grade))
             if self.in_words and all(one.talk for one in some):
                 # What is said in a sentence counts as well: the rival is judged leniently.
                 asked = InWords(targets, max_new_tokens=self.max_new_tokens)
                 found.append(Part(some, [asked], evaluation.grade_in_words))
+        return found
+
+    def _readers(
+        self,
+        asking: Asking,
+        evaluation: "Evaluation",
+        rows: "Sequence[Case]",
+        reads: "tuple[Read, Read]",
+    ) -> "list[Answerer]":
+        """Return who is shown activations: the subjects' own, and the base's of the same text."""
+        from activation_oracles.evals.subjects import BASE, EachAlone
+
+        (own, base), closed = reads, rows[0].task in evaluation.choices
+        if evaluation.of_difference:
+            found = asking.of_differences(own, base, closed=closed)
+        else:
+            found = asking.oracles(own, closed=closed)
+            if any(one.subject != BASE for one in rows):
+                found += asking.of_subjects(own, base, closed=closed)
+        if self.lenses:
+            found += asking.readers(asking.targets[BASE], own, rows, closed=closed)
+        if self.lenses and all(one.subject != BASE for one in rows):
+            lens = partial(asking.difference_lens, own, base, closed=closed)
+            found.append(EachAlone("activation-difference lens", None, lens))
         return found
 
     def _themselves(self, targets: "Mapping[str, Target]") -> "list[Answerer]":

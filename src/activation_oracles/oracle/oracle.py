@@ -220,7 +220,7 @@ class Oracle:
     def choose(
         self,
         activations: Activations | Sequence[Activations],
-        question: str,
+        question: str | Sequence[str],
         choices: Sequence[str],
         *,
         controls: Sequence[Control] = (),
@@ -230,7 +230,7 @@ class Oracle:
 
         Args:
             activations: one reading, or several.
-            question: what to ask of each.
+            question: what to ask of every reading, or one question for each.
             choices: the answers to choose between.
             controls: what else to put in the slots.
             how_sure: `choice`, and perhaps other wordings of the question.
@@ -239,7 +239,8 @@ class Oracle:
             An `Answer` with a probability for each choice; a list of them for a list of readings.
 
         Raises:
-            DataError: fewer than two choices, an empty one, or two that are equal.
+            DataError: fewer than two choices, an empty one, or two that are equal; or as many
+                questions as neither one nor the readings.
         """
         if (
             len(set(choices)) != len(choices)
@@ -248,9 +249,17 @@ class Oracle:
         ):
             raise DataError(f"A forced choice needs two or more different answers, got {choices}.")
 
+        readings = _listed(activations)
+        asked = (
+            [question] * len(readings) if isinstance(question, str) else _listed_questions(question)
+        )
+        if len(asked) != len(readings):
+            raise DataError(
+                f"{len(readings)} readings want one question, or one each; got {len(asked)}."
+            )
         chosen = answer_with_controls(
             partial(self._answering.choose, choices, how_sure),
-            [Shown(reading, question) for reading in _listed(activations)],
+            [Shown(*pair) for pair in zip(readings, asked, strict=True)],
             controls,
             max_new_tokens=Decoding().max_new_tokens,
         )
