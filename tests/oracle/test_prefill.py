@@ -5,9 +5,11 @@ import torch
 from peft import LoraConfig
 
 from activation_oracles.models.target import Target
-from activation_oracles.oracle.asking import Asked, Decoding
+from activation_oracles.oracle.asking import Asked, Asker, Decoding
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.oracle.prefill import can_repeat, sees_all
+from activation_oracles.oracle.sharing import by_reading
 
 QUESTIONS = ("Is it a mill?", "What stands by the old river, and why does it?")
 CHOICES = ("Yes", "a mill by the river", "the old")
@@ -16,12 +18,17 @@ CHOICES = ("Yes", "a mill by the river", "the old")
 @pytest.fixture
 def asked(family):
     """Return two prompts of different lengths, each shown something else, and their asker."""
+    return prompts_of(family)
+
+
+def prompts_of(model, layers="all-linear"):
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
-        oracle = Oracle.new(family, Card.for_model(family), lora)
-    target = Target(family)
-    reading = target.read("The old mill stands by the river.", layers=1, positions=slice(1, 4))
+        lora = LoraConfig(r=4, target_modules=layers, init_lora_weights=False)
+        oracle = Oracle.new(model, Card.for_model(model), lora)
+    reading = Target(model).read(
+        "The old mill stands by the river.", layers=1, positions=slice(1, 4)
+    )
     asker = oracle._asker
     template = asker.template
     shown = [reading.vectors, 3 * reading.vectors.flip(0)]
@@ -58,3 +65,50 @@ def test_samples_from_one_prefill_are_those_of_repeated_prompts(asked):
     together = asker.generate(some, how)
     assert [one.text for said in together for one in said] == [text.strip() for text in texts]
     assert len({one.ids for said in together for one in said}) > 1
+
+
+def test_questions_about_one_reading_run_it_once_and_are_answered_as_alone(asked, monkeypatch):
+    asker, prompts = asked
+    questions = (*QUESTIONS, "Why?")
+    some = [
+        Asked(template.build((1,), 3, question), prompt.vectors.detach())
+        for template, prompt, _ in prompts
+        for question in questions
+    ]
+    how = Decoding(max_new_tokens=6)
+    alone = [asker.generate([one], how)[0] for one in some]
+    rows, forward = [], Asker._prefilled
+
+    def counted(self, batch, **named):
+        rows.append(len(batch.ids))
+        return forward(self, batch, **named)
+
+    monkeypatch.setattr(Asker, "_prefilled", counted)
+    assert asker.generate(some, how) == alone
+    longest = max(one.prompt.answer_start for one in some)
+    assert rows == ([len(prompts)] if sees_all(asker.model.network, 2 * longest) else [])
+
+
+def test_states_that_are_no_cache_of_tokens_are_never_repeated(hybrid):
+    asker, prompts = prompts_of(hybrid, ["q_proj"])
+    assert not can_repeat(hybrid.network)
+    some = [prompt for _, prompt, _ in prompts]
+    drawn = asker.generate(some, Decoding(samples=2, temperature=1.0, max_new_tokens=3))
+    assert [len(answers) for answers in drawn] == [2, 2]
+    answered = [template.build((1,), 3, question, "Yes") for template, _, question in prompts]
+    tails = [[one.ids[one.answer_start :]] for one in answered]
+    whole = asker.likelihood(
+        [Asked(one, prompt.vectors) for one, prompt in zip(answered, some, strict=True)]
+    )
+    assert [values for [values] in asker.tails(some, tails)] == whole
+
+
+def test_what_is_shared_goes_by_what_is_shown(asked):
+    _, prompts = asked
+    (template, first, _), (_, second, _) = prompts
+    other = Asked(template.build((1,), 3, "Why?"), first.vectors.clone())
+    same = Asked(template.build((1,), 3, "Why?"), first.vectors.detach())
+    assert by_reading([first, second, same]) == [[0, 2], [1]]
+    assert by_reading([first, other]) == [[0], [1]]
+    elsewhere = Asked(template.build((2,), 3, "Why?"), first.vectors)
+    assert by_reading([first, elsewhere]) == [[0], [1]]

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import GenerationConfig
-from transformers.generation.streamers import TextStreamer
 
 from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.models.continuing import until
@@ -17,8 +16,16 @@ from activation_oracles.models.read import logits_only_at
 from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, collate
-from activation_oracles.oracle.prefill import Prefill, prefill, tail_likelihoods
+from activation_oracles.oracle.drawing import Drawn, Streamer
+from activation_oracles.oracle.prefill import (
+    Prefill,
+    can_repeat,
+    prefill,
+    sees_all,
+    tail_likelihoods,
+)
 from activation_oracles.oracle.prompt import Prompt, Template
+from activation_oracles.oracle.sharing import Asked, by_reading, head, prompt_ids
 from activation_oracles.types import Activations, Example
 
 ROWS_PER_BATCH = 64
@@ -47,23 +54,6 @@ class Decoding:
             raise ConfigError(
                 f"{self.samples} greedy samples would be equal. Give a temperature above 0."
             )
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """A prompt and what it is shown."""
-
-    prompt: Prompt
-    vectors: Float[Tensor, "slot d_model"] | None
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """An answer as it was generated."""
-
-    ids: tuple[int, ...]
-    """Its tokens, the one that ends it included. Its text may be written in other tokens."""
-    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,14 +153,27 @@ class Asker:
         how: Decoding,
         on_text: Callable[[str], None] | None = None,
     ) -> list[list[Drawn]]:
-        """Return the answers to each prompt, as many as `how` samples; long and short run apart."""
-        order = sorted(range(len(asked)), key=lambda i: asked[i].prompt.answer_start)
-        size = max(1, ROWS_PER_BATCH // how.samples)
+        """Return the answers to each prompt, as many as `how` samples; long and short run apart.
+
+        Prompts that show one reading and ask other questions share all but the question: that runs
+        once for them, wherever each reading is asked as many.
+        """
+        groups = by_reading(asked)
+        count = len(groups[0]) if groups else 0
+        equal = all(len(rows) == count for rows in groups)
+        if how.samples > 1 or on_text is not None or not equal or not self._can_share(asked):
+            groups, count = [[row] for row in range(len(asked))], 1
+        groups.sort(key=lambda rows: asked[rows[0]].prompt.answer_start)
+        size = max(1, ROWS_PER_BATCH // (count * how.samples))
         drawn: dict[int, list[Drawn]] = {}
         with self.model.using(self.adapter), self.model.seeded(how.seed):
-            for start in range(0, len(order), size):
-                rows = order[start : start + size]
-                answers = self._generate_batch([asked[row] for row in rows], how, on_text)
+            for start in range(0, len(groups), size):
+                rows = [row for some in groups[start : start + size] for row in some]
+                some = [asked[row] for row in rows]
+                if count > 1:
+                    answers = self._generate_shared(some, count, how)
+                else:
+                    answers = self._generate_batch(some, how, on_text)
                 drawn.update(zip(rows, answers, strict=True))
         return [drawn[row] for row in range(len(asked))]
 
@@ -182,6 +185,8 @@ class Asker:
         Every prompt has the same number of tails. Prompts run once, whatever that number is.
         """
         count = len(tails[0])
+        if not can_repeat(self.model.network):
+            return self._whole_tails(asked, tails)
         size = max(1, ROWS_PER_BATCH // count)
         order = sorted(range(len(asked)), key=lambda i: asked[i].prompt.answer_start)
         found: dict[int, list[list[float]]] = {}
@@ -194,6 +199,17 @@ class Asker:
                 for place, row in enumerate(rows):
                     found[row] = values[place * count : (place + 1) * count]
         return [found[row] for row in range(len(asked))]
+
+    def _whole_tails(
+        self, asked: Sequence[Asked], tails: Sequence[Sequence[Sequence[int]]]
+    ) -> list[list[list[float]]]:
+        whole = [
+            Asked(replace(one.prompt, ids=prompt_ids(one) + tuple(tail)), one.vectors)
+            for one, some in zip(asked, tails, strict=True)
+            for tail in some
+        ]
+        values, count = self.likelihood(whole), len(tails[0])
+        return [values[row : row + count] for row in range(0, len(values), count)]
 
     def likelihood(self, asked: Sequence[Asked]) -> list[list[float]]:
         """Return, for each prompt with its answer, the log-probability of every token learned."""
@@ -213,9 +229,11 @@ class Asker:
     def _generate_batch(
         self, asked: Sequence[Asked], how: Decoding, on_text: Callable[[str], None] | None
     ) -> list[list[Drawn]]:
+        if how.samples > 1 and not can_repeat(self.model.network):
+            asked = [one for one in asked for _ in range(how.samples)]
         batch, settings = self.batch(asked, whole=False), self._settings(how)
-        if how.samples == 1:
-            streamer = None if on_text is None else _Streamer(self.model, on_text)
+        if how.samples == 1 or not can_repeat(self.model.network):
+            streamer = None if on_text is None else Streamer(self.model, on_text)
             with self.injecting(batch):
                 new = self.model.generate(batch.ids, batch.mask, settings, streamer)
         else:
@@ -226,14 +244,46 @@ class Asker:
                 one.repeat_interleave(how.samples, dim=0) for one in (batch.ids, batch.mask)
             )
             new = self.model.generate(ids, mask, settings, cache=begun.cache)
+        said = self._drawn(new, settings)
+        return [said[row : row + how.samples] for row in range(0, len(said), how.samples)]
+
+    def _can_share(self, asked: Sequence[Asked]) -> bool:
+        longest = max((one.prompt.answer_start for one in asked), default=0)
+        # As long again: padding stands behind the longest reading, up to the longest question.
+        network = self.model.network
+        return can_repeat(network) and sees_all(network, 2 * longest)
+
+    def _generate_shared(
+        self, asked: Sequence[Asked], count: int, how: Decoding
+    ) -> list[list[Drawn]]:
+        """Answer `count` questions of each reading, which follow one another; run it once."""
+        heads = [head(one) for one in asked[::count]]
+        tails = [
+            one.prompt.ids[one.prompt.slots[-1] + 1 : one.prompt.answer_start] for one in asked
+        ]
+        batch, settings = self.batch(heads, whole=False), self._settings(how)
+        with torch.no_grad():
+            begun = self._prefilled(batch).repeated(count)
+        width = max(map(len, tails))
+        ids = torch.full((len(asked), width), self.model.pad_id)
+        mask = torch.zeros((len(asked), width), dtype=torch.bool)
+        for row, tail in enumerate(tails):
+            ids[row, width - len(tail) :] = torch.tensor(tail)
+            mask[row, width - len(tail) :] = True
+        # Padding stands between reading and question: masked, and no position is counted there.
+        ids = torch.cat([batch.ids.repeat_interleave(count, dim=0), ids], dim=1)
+        mask = torch.cat([batch.mask.repeat_interleave(count, dim=0), mask], dim=1)
+        new = self.model.generate(ids, mask, settings, cache=begun.cache)
+        return [[one] for one in self._drawn(new, settings)]
+
+    def _drawn(self, new: Int[Tensor, "row new"], settings: GenerationConfig) -> list[Drawn]:
         texts = self.model.tokenizer.batch_decode(new, skip_special_tokens=True)
         ends = settings.eos_token_id
         stops = set(ends if isinstance(ends, list) else [ends])
-        said = [
+        return [
             Drawn(until(ids, stops), text.strip())
             for ids, text in zip(new.tolist(), texts, strict=True)
         ]
-        return [said[row * how.samples : (row + 1) * how.samples] for row in range(len(asked))]
 
     def _prefilled(self, batch: Batch, *, but_last: bool = False) -> Prefill:
         end = batch.ids.shape[1] - but_last
@@ -247,15 +297,3 @@ class Asker:
         settings = self.model.decoding(how.max_new_tokens, how.temperature)
         settings.eos_token_id = sorted({*(settings.eos_token_id or ()), *self.template.stop_ids})
         return settings
-
-
-class _Streamer(TextStreamer):
-    """Hands text on as it is generated, instead of printing it."""
-
-    def __init__(self, model: LanguageModel, on_text: Callable[[str], None]) -> None:
-        super().__init__(model.tokenizer, skip_prompt=True, skip_special_tokens=True)
-        self._on_text = on_text
-
-    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: FBT001, FBT002
-        if text:
-            self._on_text(text)

@@ -14,11 +14,12 @@ from torch import Tensor
 from activation_oracles.errors import DataError
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.oracle.answering import Answering
-from activation_oracles.oracle.asking import Asked, Asker, Decoding, Drawn, Shown
+from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, Shows
 from activation_oracles.oracle.confidence import HowSure
 from activation_oracles.oracle.controls import Control, answer_with_controls
+from activation_oracles.oracle.drawing import Drawn
 from activation_oracles.oracle.prompt import Prompt
 from activation_oracles.oracle.readme import write_readme
 from activation_oracles.oracle.released import assumed_card, base_of

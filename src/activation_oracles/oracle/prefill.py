@@ -35,6 +35,29 @@ class Prefill:
         )
 
 
+ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}
+
+
+def can_repeat(network: PreTrainedModel) -> bool:
+    """Tell whether a cache can be repeated row by row: not where layers carry a state of their own.
+
+    Those of hybrids are kept in other shapes, and know of padding only where a text begins.
+    """
+    config = network.config.get_text_config(decoder=True)
+    types = getattr(config, "layer_types", None) or getattr(config, "layers_block_type", None) or ()
+    return set(types) <= ATTENDING and not getattr(config, "is_attention_free", False)
+
+
+def sees_all(network: PreTrainedModel, length: int) -> bool:
+    """Tell whether every token attends to all before it in so long a text.
+
+    A window counts what is masked, too: padding inside a text would push some of it out.
+    """
+    config = network.config.get_text_config(decoder=True)
+    names = ("sliding_window", "window_size", "attention_chunk_size")
+    return all(length <= (getattr(config, name, None) or length) for name in names)
+
+
 def prefill(
     network: PreTrainedModel,
     ids: Int[Tensor, "row pos"],
