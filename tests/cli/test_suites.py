@@ -1,6 +1,7 @@
 """Evaluations run by name, out of the box on the village."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,33 @@ def test_a_table_is_laid_out_as_its_publication_has_it(capsys):
     assert main(["eval", "--suite", "generative-qa", "--limit", "2", "--max-new-tokens", "4"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert first == "| token F1 | classification | fact retrieval | gist | overall |"
+
+
+def test_logs_for_inspect_hold_every_answer_of_a_run(tmp_path, capsys):
+    reason = "inspect_ai is not installed (extra `inspect`)"
+    inspect = pytest.importorskip("inspect_ai.log", reason=reason)
+    way = ["eval", "--suite", "gender", "--limit", "1", "--max-new-tokens", "4", "--json"]
+    assert main([*way, "--out", str(tmp_path), "--inspect", str(tmp_path / "logs")]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    logs = [
+        inspect.read_eval_log(one.name) for one in inspect.list_eval_logs(str(tmp_path / "logs"))
+    ]
+    assert len(logs) == len(rows)
+    assert {one.eval.metadata["suite"] for one in logs} == {"gender"}
+    said = [(one.input, one.output.completion) for log in logs for one in log.samples]
+    answered = [(one.example.question, one.text) for one in kept(tmp_path / "gender")]
+    assert sorted(said) == sorted(answered)
+
+
+def test_logs_are_refused_before_anything_is_asked_where_inspect_is_missing(
+    tmp_path, capsys, monkeypatch
+):
+    for name in [one for one in sys.modules if one.startswith("inspect_ai")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "inspect_ai", None)
+    assert main(["eval", "--suite", "gender", "--inspect", str(tmp_path / "logs")]) == 2
+    assert "activation-oracles[inspect]" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

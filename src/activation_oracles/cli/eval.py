@@ -74,6 +74,9 @@ class Eval(Suites):
     """How large that folder may grow."""
     out: str | None = None
     """Folder for settings, every answer and the table. A run that was stopped goes on there."""
+    inspect: str | None = None
+    """Folder for logs that inspect_ai's viewer opens (extra `inspect`): one for each line of the
+    table, with every row."""
     json: bool = False
     """Print the table as JSON."""
 
@@ -89,6 +92,10 @@ class Eval(Suites):
                 "Give either `data`, examples to score, or `suite`, evaluations by name: "
                 f"{', '.join(sorted(SUITES))}."
             )
+        if self.inspect is not None:
+            from activation_oracles.evals.inspect_tasks import check_inspect
+
+            check_inspect()
         found = [self._evaluated()] if self.data is not None else list(self._suites())
         if self.json:
             print(found[0].as_json() if len(found) == 1 else _together(found))
@@ -124,6 +131,10 @@ class Eval(Suites):
         found = summary(said, facts, evaluation.layout if evaluation else None)
         if folder is not None:
             found.save(folder)
+        if self.inspect is not None:
+            from activation_oracles.evals.inspect_tasks import write_logs
+
+            write_logs(said, Path(self.inspect), facts)
         return found
 
     def _load(self, source: str) -> "Oracle":
