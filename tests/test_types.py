@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -49,6 +51,56 @@ def test_a_difference_subtracts_and_remembers_both_sides():
     difference = own(1) - own(2)
     assert torch.equal(difference.vectors, own(1).vectors - own(2).vectors)
     assert "seed 2" in difference.provenance.history[-1]
+
+
+def test_a_difference_knows_how_strong_it_is_beside_what_was_subtracted(tmp_path):
+    after, before = own(1), own(2)
+    difference = after - before
+    expected = (after.vectors - before.vectors).norm(dim=-1) / before.vectors.norm(dim=-1)
+    assert difference.relative_strengths == pytest.approx(expected.tolist())
+    assert f"median relative strength {expected.sort().values[1:3].mean():.3g}" in repr(difference)
+    difference.save(tmp_path / "d.safetensors")
+    again = Activations.load(tmp_path / "d.safetensors")
+    assert again.relative_strengths == difference.relative_strengths
+    assert again.provenance == difference.provenance
+    assert difference[2].relative_strengths == difference.relative_strengths[2:3]
+    assert (
+        difference.at(positions=(1, 3)).relative_strengths == (difference.relative_strengths[1::2])
+    )
+
+
+def test_what_is_no_difference_has_no_relative_strength(tmp_path):
+    reading = own()
+    nothing = reading.with_vectors(torch.zeros(4, 8), "nothing")
+    for one in (reading, reading[1:], reading - nothing):
+        one.save(tmp_path / "a.safetensors")
+        assert one.relative_strengths is None
+        assert Activations.load(tmp_path / "a.safetensors").relative_strengths is None
+        assert "strength" not in repr(one)
+
+
+def test_a_second_subtraction_stays_relative_to_the_stream_of_the_first():
+    first, second = own(1) - own(2), own(3) - own(4)
+    streams = own(2).vectors.norm(dim=-1)
+    for twice, vectors in (
+        (first - second, first.vectors - second.vectors),
+        (first - own(5), first.vectors - own(5).vectors),
+        (own(5) - first, own(5).vectors - first.vectors),
+    ):
+        expected = vectors.norm(dim=-1) / streams
+        assert twice.relative_strengths == pytest.approx(expected.tolist())
+
+
+def test_other_vectors_in_a_difference_are_as_strong_as_they_are_long():
+    difference = own(1) - own(2)
+    half = difference.with_vectors(difference.vectors / 2, "halved")
+    expected = [one / 2 for one in difference.relative_strengths]
+    assert half.relative_strengths == pytest.approx(expected)
+
+
+def test_lengths_of_other_slots_are_refused():
+    with pytest.raises(DataError, match="3 lengths"):
+        replace(own(), stream_lengths=(1.0, 1.0, 1.0))
 
 
 @pytest.mark.parametrize("other", [{"layer": 2}, {"slots": 3}])

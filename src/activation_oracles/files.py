@@ -4,15 +4,23 @@ Written beside, flushed to the disk and renamed: whatever is killed at any momen
 loses its power, leaves what was there before or what shall be there, never half of it.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 
 from activation_oracles.errors import DataError
+
+RECORD = "activation_oracles"
+"""The metadata of saved vectors that holds what is known of them."""
 
 
 @contextmanager
@@ -51,6 +59,30 @@ def naming_what_fails(path: Path) -> Generator[None]:
         raise DataError(
             f"{path} cannot be written: {error}. What was there before is whole: make room, or "
             "mend the disk, and start again; a training run goes on with `resume`."
+        ) from error
+
+
+def save_vectors(
+    path: Path, vectors: Float[Tensor, "slot d_model"], record: Mapping[str, Any]
+) -> None:
+    """Write one safetensors file; the record goes into its metadata, as JSON."""
+    metadata = {RECORD: json.dumps(record)}
+    save_file({"vectors": vectors.detach().cpu().contiguous()}, str(path), metadata)
+
+
+def load_vectors(path: Path) -> tuple[Float[Tensor, "slot d_model"], dict[str, Any]]:
+    """Return the vectors and the record of a file that `save_vectors` wrote.
+
+    Raises:
+        DataError: the file is missing, or is not such a file.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            record = json.loads((file.metadata() or {})[RECORD])
+            return file.get_tensor("vectors"), record
+    except (OSError, SafetensorError, KeyError) as error:
+        raise DataError(
+            f"{path} is not a file of saved activations ({error}). Make one with Activations.save."
         ) from error
 
 

@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from activation_oracles.errors import DataError, MismatchError
+from activation_oracles.files import load_vectors, save_vectors
 
 READING = "reading"
 """What an example shows by default: what the target reads of its context."""
@@ -112,14 +112,32 @@ class Activations:
     roles: tuple[str, ...]
     """Who speaks each token: `user`, `assistant`, `system`, or `text` outside any turn."""
     provenance: Provenance
+    stream_lengths: tuple[float, ...] | None = None
+    """One per slot of a difference: how long the stream is that was subtracted. None for what is no
+    difference, or one from a vector of length 0."""
 
     def __post_init__(self) -> None:
-        slots = self.vectors.shape[0]
-        if len(self.layers) != slots or len(self.positions) != slots:
+        beside = self.layers if self.stream_lengths is None else self.stream_lengths
+        if {len(self.layers), len(self.positions), len(beside)} != {len(self.vectors)}:
             raise DataError(
-                f"{slots} vectors need as many layers and positions, got {len(self.layers)} "
-                f"layers and {len(self.positions)} positions."
+                f"{len(self.vectors)} vectors need as many layers and positions, got "
+                f"{len(self.layers)} layers and {len(self.positions)} positions (and {len(beside)} "
+                "lengths of streams)."
             )
+
+    @property
+    def relative_strengths(self) -> tuple[float, ...] | None:
+        """How long each slot of a difference is beside the stream subtracted: |a - b| / |b|."""
+        if self.stream_lengths is None:
+            return None
+        pairs = zip(_lengths(self.vectors), self.stream_lengths, strict=True)
+        return tuple(ours / theirs for ours, theirs in pairs)
+
+    def __repr__(self) -> str:
+        strengths = self.relative_strengths
+        told = f", median relative strength {median(strengths):.3g}" if strengths else ""
+        where = f"layers {sorted(set(self.layers))} of {self.provenance.model}"
+        return f"<Activations: {len(self)} slots, {where}{told}>"
 
     @classmethod
     def own(
@@ -187,6 +205,8 @@ class Activations:
     def __sub__(self, other: "Activations") -> "Activations":
         """Subtract slot by slot: what one reading holds that the other does not.
 
+        How strong it is stays relative to the stream of the first subtraction, on either side.
+
         Raises:
             MismatchError: the two do not hold the same layers and as many slots of one width.
         """
@@ -197,24 +217,24 @@ class Activations:
                 f"{tuple(other.vectors.shape)} at layers {sorted(set(other.layers))}."
             )
         step = f"minus {json.dumps(asdict(other.provenance), sort_keys=True)}"
-        return self.with_vectors(self.vectors - other.vectors, step)
+        streams = self.stream_lengths or other.stream_lengths or _lengths(other.vectors)
+        found = self.with_vectors(self.vectors - other.vectors, step)
+        return replace(found, stream_lengths=streams if all(streams) else None)
 
     def with_vectors(self, vectors: Float[Tensor, "slot d_model"], step: str) -> "Activations":
-        """Put other vectors in the same slots and write into the history where they come from."""
+        """Put other vectors in the same slots and write into the history where they come from.
+
+        In a difference they are as strong as they are long beside the same stream.
+        """
         return replace(self, vectors=vectors, provenance=self.provenance.then(step))
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file; everything but the vectors goes into its metadata."""
-        record = {
-            "layers": self.layers,
-            "positions": self.positions,
-            "token_ids": self.token_ids,
-            "pieces": self.pieces,
-            "roles": self.roles,
-            "provenance": asdict(self.provenance),
-        }
-        metadata = {"activation_oracles": json.dumps(record)}
-        save_file({"vectors": self.vectors.detach().cpu().contiguous()}, str(path), metadata)
+        names = ("layers", "positions", "token_ids", "pieces", "roles")
+        record = {name: getattr(self, name) for name in names}
+        if self.stream_lengths is not None:
+            record["stream_lengths"] = self.stream_lengths
+        save_vectors(Path(path), self.vectors, record | {"provenance": asdict(self.provenance)})
 
     @classmethod
     def load(cls, path: str | Path) -> "Activations":
@@ -223,15 +243,7 @@ class Activations:
         Raises:
             DataError: the file is missing, or is not such a file.
         """
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                record = json.loads((file.metadata() or {})["activation_oracles"])
-                vectors = file.get_tensor("vectors")
-        except (OSError, SafetensorError, KeyError) as error:
-            raise DataError(
-                f"{path} is not a file of saved activations ({error}). "
-                "Make one with Activations.save."
-            ) from error
+        vectors, record = load_vectors(Path(path))
         provenance = record.pop("provenance")
         history = tuple(provenance.pop("history"))
         fields = {name: tuple(values) for name, values in record.items()}
@@ -244,7 +256,13 @@ class Activations:
             layers=tuple(self.layers[index] for index in indices),
             positions=tuple(self.positions[index] for index in indices),
             provenance=self.provenance.then(what),
+            stream_lengths=self.stream_lengths
+            and tuple(self.stream_lengths[index] for index in indices),
         )
+
+
+def _lengths(vectors: Float[Tensor, "slot d_model"]) -> tuple[float, ...]:
+    return tuple(vectors.float().norm(dim=-1).tolist())
 
 
 @dataclass(frozen=True)
@@ -259,6 +277,8 @@ class Answer:
     positions: tuple[int, ...]
     provenance: Provenance | None
     """Where the shown activations come from; None when the answerer was shown text instead."""
+    relative_strengths: tuple[float, ...] | None = None
+    """One per slot of a difference: how long it is beside what was subtracted."""
     samples: tuple[str, ...] = ()
     """All samples, when more than one answer was drawn."""
     probabilities: Mapping[str, float] = field(default_factory=dict)

@@ -49,6 +49,20 @@ def test_json_says_where_the_answer_comes_from(ask, tiny_model, adapter_folder, 
     assert answer["controls"]["base"]["provenance"]["adapter"] is None
 
 
+def test_a_difference_is_told_with_its_strength_and_shown_by_it(ask, adapter_folder):
+    settings = ("--text", "green apples", "--adapter", str(adapter_folder), "--difference")
+    code, output, _ = ask(*settings, *QUESTION)
+    assert code == 0
+    assert output.splitlines()[-1].startswith("relative strength: ")
+    answer = json.loads(ask(*settings, *QUESTION, "--json")[1])
+    assert len(answer["relative_strengths"]) == len(answer["layers"])
+    assert answer["provenance"]["history"][0].startswith("minus ")
+    choices = ("--choices", "Yes", "No", "--in-proportion", "0", "--json")
+    unwritten = json.loads(ask(*settings, *QUESTION, *choices)[1])
+    assert unwritten["probabilities"] == unwritten["controls"]["nothing"]["probabilities"]
+    assert any("0 times the strength" in warning for warning in unwritten["warnings"])
+
+
 def test_the_layer_asked_for_is_the_layer_read(ask):
     _, output, _ = ask("--text", "green apples", "--layers", "0", "--json", *QUESTION)
     answer = json.loads(output)
@@ -93,6 +107,8 @@ def test_samples_are_all_told(ask):
         (("--text", "apples", "--samples", "2"), "temperature"),
         (("--text", "apples", "--adapter", "no/such/adapter"), "no/such/adapter"),
         (("--text", "apples", "--dtype", "float99"), "float99"),
+        (("--text", "apples", "--difference"), "needs an --adapter"),
+        (("--text", "apples", "--in-proportion", "1"), "give --difference"),
     ],
 )
 def test_what_a_user_can_mend_is_one_clear_line(ask, settings, message):

@@ -49,6 +49,44 @@ def test_overwriting_puts_vectors_there_as_they_are(tiny):
         assert torch.equal(streams(tiny, ids, 1), expected)
 
 
+@pytest.mark.parametrize("mode", ["add", "replace"])
+def test_a_strength_each_is_as_one_for_all_where_they_are_equal(tiny, mode):
+    ids = torch.arange(5, 17).view(2, 6)
+    found = []
+    for strength in (2.0, torch.full((3,), 2.0)):
+        with injecting(tiny.blocks, 1, writing(tiny.width, strength=strength, mode=mode)):
+            found.append(streams(tiny, ids, 1))
+    assert torch.equal(*found)
+
+
+def test_every_slot_is_written_at_its_own_strength_in_chunks_too(tiny):
+    ids = torch.arange(5, 17).view(2, 6)
+    before = streams(tiny, ids, 1)
+    strength = torch.tensor([0.0, 0.5, 3.0])
+    what = writing(tiny.width, strength=strength)
+    with injecting(tiny.blocks, 1, what):
+        after = streams(tiny, ids, 1)
+    added = (after - before)[SLOTS].norm(dim=-1) / before[SLOTS].norm(dim=-1)
+    assert torch.equal(after[0, 1], before[0, 1])
+    assert torch.allclose(added, strength, atol=1e-5)
+    cached = generated(tiny, what, ids)
+    assert generated(tiny, what, ids, prefill_chunk_size=2) == cached
+
+
+def test_a_strength_each_leaves_the_gradient_as_it_is(tiny):
+    ids = torch.arange(5, 17).view(2, 6)
+    what = writing(tiny.width)
+    found = []
+    for strength in (1.0, torch.ones(3)):
+        vectors = what.vectors.clone().requires_grad_()
+        one = Writing(what.rows, what.columns, vectors, 2, strength=strength)
+        with injecting(tiny.blocks, 1, one):
+            tiny.network(input_ids=ids).logits.logsumexp(-1).sum().backward()
+        found.append(vectors.grad)
+    assert found[0].abs().max() > 0
+    assert torch.equal(*found)
+
+
 def generated(model, what, ids, **settings):
     """Return greedy ids and how often each slot's stream was changed."""
     config = model.decoding(5)

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
@@ -107,6 +108,11 @@ def told(answer: "Answer") -> list[str]:
     by = [f"confidence: {answer.confidence_by}"] if answer.confidence is not None else []
     if answer.lift is not None:
         by.append(f"lift: {answer.lift:.3g} times likelier than with nothing in the slots")
+    if strengths := answer.relative_strengths:
+        by.append(
+            f"relative strength: {median(strengths):.3g} of what was subtracted (median; "
+            f"{min(strengths):.3g} to {max(strengths):.3g})"
+        )
     return [_line(answer), *beside, *by]
 
 

@@ -45,6 +45,11 @@ class Reading:
     """What the target reads: plain words, or @FILE."""
     chat: str | None = None
     """Or a chat: a JSON list of messages with role and content, or a file that holds one."""
+    difference: bool = False
+    """Show what the adapter adds: its activations minus those without it, of the same text."""
+    in_proportion: float | None = None
+    """Write each slot of the difference at so many times its relative strength, instead of all at
+    the strength that the oracle was trained at."""
     at: str = "all"
     """Which tokens: all, -1, 3:9, 2,5, "last assistant turn", user, '"some words"' ..."""
     layers: tuple[int, ...] = ()
@@ -68,9 +73,16 @@ class Reading:
             OracleError: something is missing, malformed, or does not belong to the rest.
         """
         source = self.source()
+        if self.difference and self.adapter is None:
+            raise DataError("A difference needs an --adapter: what is shown is what it adds.")
+        if self.in_proportion is not None and not self.difference:
+            raise DataError(
+                "Only a difference has a relative strength: give --difference, or leave out "
+                "--in-proportion."
+            )
         from transformers.utils import logging
 
-        from activation_oracles.models.target import Target
+        from activation_oracles.models.target import Difference, Target
         from activation_oracles.oracle.oracle import Oracle
 
         if not sys.stderr.isatty():
@@ -89,7 +101,10 @@ class Reading:
         usual = oracle.card.usual_layers
         if every_layer:
             usual = tuple(sorted({*oracle.card.trained_layers, *usual}))
-        activations = target.read(source, layers=self.layers or usual, positions=selector(self.at))
+        reads = Difference(target, Target(target.model)) if self.difference else target
+        activations = reads.read(source, layers=self.layers or usual, positions=selector(self.at))
+        if self.in_proportion is not None:
+            oracle = oracle.in_proportion(self.in_proportion)
         return Opened(target=target, oracle=oracle, source=source, activations=activations)
 
     def source(self) -> "str | Chat":

@@ -33,7 +33,8 @@ class Writing:
     vectors: Float[Tensor, "slot d_model"]
     num_rows: int
     """Sequences in the batch; a pass over another number (beam search) is refused."""
-    strength: float = 1.0
+    strength: float | Float[Tensor, " slot"] = 1.0
+    """Of all vectors, or of each."""
     mode: Mode | Literal["overwrite"] = "add"
     """`overwrite` puts the vectors there as they are, without regard to strength."""
     finite: bool = False
@@ -55,16 +56,20 @@ def norm_matched(
     stream: Float[Tensor, "slot d_model"],
     vectors: Float[Tensor, "slot d_model"],
     *,
-    strength: float = 1.0,
+    strength: float | Float[Tensor, " slot"] = 1.0,
     mode: Mode = "add",
 ) -> Float[Tensor, "slot d_model"]:
     """Return h + s |h| v/|v| (add), or s |h| v/|v| (replace); a zero vector adds nothing.
+
+    s is one number, or one for each slot, which brings back how strong a vector was: v/|v| has
+    forgotten it.
 
     |h| is a constant to the gradient, as published: the oracle learns to read what was written,
     not to change how loudly (arXiv 2512.15674, A.5). Norms are taken in fp32: large entries of a
     half-precision stream overflow when squared.
     """
-    volume = stream.detach().float().norm(dim=-1, keepdim=True) * strength
+    times = strength.float()[:, None] if isinstance(strength, Tensor) else strength
+    volume = stream.detach().float().norm(dim=-1, keepdim=True) * times
     written = (volume * nn.functional.normalize(vectors.float(), dim=-1)).to(stream.dtype)
     return stream + written if mode == "add" else written
 
@@ -167,13 +172,13 @@ class _Writer:
             for one in (self._writing.rows, self._writing.columns, self._writing.vectors)
         )
         columns = columns - self._start
-        mode = self._writing.mode
+        mode, strength = self._writing.mode, self._writing.strength
+        if isinstance(strength, Tensor):
+            strength = _picked(strength, slots).to(stream.device, non_blocking=True)
         written = (
             vectors.to(stream.dtype)
             if mode == "overwrite"
-            else norm_matched(
-                stream[rows, columns], vectors, strength=self._writing.strength, mode=mode
-            )
+            else norm_matched(stream[rows, columns], vectors, strength=strength, mode=mode)
         )
         return with_residual(output, stream.index_put((rows, columns), written))
 

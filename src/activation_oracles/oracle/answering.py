@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.oracle.asking import Asker, Decoding, Shown
-from activation_oracles.oracle.caveats import caveats, caveats_of_lift
+from activation_oracles.oracle.caveats import caveats, caveats_of_lift, caveats_of_strength
 from activation_oracles.oracle.choosing import probabilities
 from activation_oracles.oracle.confidence import HowSure, agreed, lifts, likelihoods, settled
 from activation_oracles.types import Answer
@@ -114,5 +114,9 @@ class Answering:
             layers=reading.layers,
             positions=reading.positions,
             provenance=reading.provenance,
-            warnings=caveats(self.asker.card, self.note, text, reading),
+            relative_strengths=reading.relative_strengths,
+            warnings=(
+                *caveats(self.asker.card, self.note, text, reading),
+                *caveats_of_strength(self.asker.strengths(reading) if shown.written else None),
+            ),
         )

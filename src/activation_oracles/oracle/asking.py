@@ -74,12 +74,16 @@ class Asker:
     adapter: str
     card: Card
     template: Template
+    in_proportion: float | None = None
+    """Times the relative strength of a difference at which its slots are written; None writes all
+    at the oracle's own strength."""
 
     def batch(self, asked: Sequence[Asked], *, whole: bool) -> Batch:
         """Pad prompts, with their answers (`whole`) or to be answered."""
         shown = [one.vectors for one in asked]
         shows = [matrix is not None for matrix in shown]
-        return self.lay_out([one.prompt for one in asked], shows, whole=whole).showing(shown)
+        batch = self.lay_out([one.prompt for one in asked], shows, whole=whole).showing(shown)
+        return batch.weighed([one.strengths for one in asked])
 
     def lay_out(self, prompts: Sequence[Prompt], shows: Sequence[bool], *, whole: bool) -> Batch:
         """Pad prompts, for `Batch.showing` to give vectors to those that show some."""
@@ -120,7 +124,24 @@ class Asker:
                 f"layer before the next; got layers {reading.layers}."
             )
         prompt = self.template.build(layers, count, shown.question, answer)
-        return Asked(prompt, reading.vectors.detach() if shown.written else None)
+        if not shown.written:
+            return Asked(prompt, None)
+        strengths = self.strengths(reading)
+        return Asked(
+            prompt,
+            reading.vectors.detach(),
+            None if strengths is None else torch.tensor(strengths),
+        )
+
+    def strengths(self, reading: Activations) -> tuple[float, ...] | None:
+        """Return at how many times the oracle's own strength each slot is written; None: at it.
+
+        What stands in for a difference and is none, as the base model's reading, is at it too.
+        """
+        relative = reading.relative_strengths
+        if self.in_proportion is None or relative is None:
+            return None
+        return tuple(self.in_proportion * one for one in relative)
 
     @contextmanager
     def injecting(self, batch: Batch) -> Generator[None]:
@@ -204,7 +225,7 @@ class Asker:
         self, asked: Sequence[Asked], tails: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[list[float]]]:
         whole = [
-            Asked(replace(one.prompt, ids=prompt_ids(one) + tuple(tail)), one.vectors)
+            replace(one, prompt=replace(one.prompt, ids=prompt_ids(one) + tuple(tail)))
             for one, some in zip(asked, tails, strict=True)
             for tail in some
         ]

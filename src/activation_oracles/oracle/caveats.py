@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from statistics import median
 
 from activation_oracles.models.blocks import named_layers
 from activation_oracles.oracle.card import Card
@@ -49,6 +50,16 @@ def caveats_of_lift(lift: float | None) -> list[str]:
     if lift is None or lift > 1:
         return []
     return [f"the answer is no likelier than with nothing in the slots ({lift:.2g} times)"]
+
+
+def caveats_of_strength(strengths: Sequence[float] | None) -> list[str]:
+    """Return a warning where slots were written at these times the strength of training."""
+    if strengths is None:
+        return []
+    return [
+        f"the slots were written at {median(strengths):.3g} times the strength that the oracle was "
+        f"trained at (median; {min(strengths):.3g} to {max(strengths):.3g})"
+    ]
 
 
 def _of_depth(card: Card, layers: tuple[int, ...]) -> list[str]:

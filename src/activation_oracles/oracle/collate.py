@@ -39,6 +39,8 @@ class Batch:
     """One per slot; rows that show nothing have no slots here. None: not given yet."""
     finite: bool = False
     """Whether the vectors are known to be finite numbers: looking would make a device wait."""
+    strengths: Float[Tensor, " slot"] | None = None
+    """Times the oracle's own strength, one per slot; None writes all alike."""
 
     @property
     def num_labels(self) -> int:
@@ -60,6 +62,19 @@ class Batch:
         stacked = torch.cat(matrices) if matrices else torch.zeros((0, 0))
         return replace(self, vectors=stacked, finite=finite)
 
+    def weighed(self, strengths: Sequence[Float[Tensor, " _"] | None]) -> "Batch":
+        """Return the same batch with slots written at these strengths, of each prompt that shows.
+
+        None stands for a prompt at the oracle's own strength.
+        """
+        if all(one is None for one in strengths):
+            return self
+        found = torch.ones(len(self.rows))
+        for row, some in enumerate(strengths):
+            if some is not None:
+                found[self.rows == row] = some
+        return replace(self, strengths=found)
+
     def pinned(self) -> "Batch":
         """Return the same in memory from which a GPU copies while others work."""
         places = ("ids", "rows", "columns", "label_rows", "label_columns")
@@ -73,7 +88,7 @@ class Batch:
             self.columns,
             self.vectors,
             self.ids.shape[0],
-            strength=strength,
+            strength=strength if self.strengths is None else strength * self.strengths,
             mode=mode,
             finite=self.finite,
         )

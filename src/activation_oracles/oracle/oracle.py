@@ -1,5 +1,6 @@
 """The oracle: a language model under its own adapter, asked about activations."""
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from jaxtyping import Float
 from peft import LoraConfig
 from torch import Tensor
 
-from activation_oracles.errors import DataError
+from activation_oracles.errors import ConfigError, DataError, MismatchError
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.oracle.answering import Answering
 from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
@@ -78,6 +79,24 @@ class Oracle:
             card, note = assumed_card(adapter, model)
         card.check(model)
         return cls(model, model.add_adapter(adapter, name=name), card, note=note)
+
+    def in_proportion(self, times: float = 1.0) -> "Oracle":
+        """Return the same oracle, which is shown differences by their strength, too.
+
+        `ask`, `choose` and `sweep` then write each slot at `times` its relative strength (of
+        `Activations.relative_strengths`) times the oracle's own, and not all slots alike. Oracles
+        are trained on slots that are alike, so this is a guess, and every answer says so. Controls
+        that are no difference, as the base model's reading, are written as always.
+
+        Raises:
+            ConfigError: `times` is negative or not finite.
+        """
+        if not (math.isfinite(times) and times >= 0):
+            raise ConfigError(f"Slots are written at 0 or more times their strength, got {times}.")
+        same = Oracle(self.model, self.adapter, self.card, note=self.note)
+        same._asker = replace(self._asker, in_proportion=times)
+        same._answering = Answering(same._asker, self.note)
+        return same
 
     def save(self, folder: str | Path) -> None:
         """Write the adapter, `ao_config.json` and a README into a folder."""
@@ -203,7 +222,7 @@ class Oracle:
             DataError: a question is empty.
             MismatchError: the vectors do not fit the oracle's model.
         """
-        readings, wordings = _listed(activations), _listed_questions(questions)
+        readings, wordings = self._listed(activations), _listed_questions(questions)
         if on_text is not None and (len(readings), len(wordings), decoding.samples) != (1, 1, 1):
             raise DataError("Streaming takes one reading, one question and one sample.")
 
@@ -250,7 +269,7 @@ class Oracle:
         ):
             raise DataError(f"A forced choice needs two or more different answers, got {choices}.")
 
-        readings = _listed(activations)
+        readings = self._listed(activations)
         asked = (
             [question] * len(readings) if isinstance(question, str) else _listed_questions(question)
         )
@@ -287,16 +306,21 @@ class Oracle:
             found = chosen
         return tabulate(question, activations, found)
 
+    def _listed(self, activations: Activations | Sequence[Activations]) -> list[Activations]:
+        readings = [activations] if isinstance(activations, Activations) else list(activations)
+        if not readings:
+            raise DataError("There are no activations to ask about.")
+        weighs = self._asker.in_proportion is not None
+        if weighs and any(one.stream_lengths is None for one in readings):
+            raise MismatchError(
+                "Only a difference of two readings (`after - before`) has a relative strength to "
+                "be written in proportion to. Ask the oracle itself about other activations."
+            )
+        return readings
+
     def _asked(self, examples: Sequence[Example], vectors: Shows, *, answered: bool) -> list[Asked]:
         prompts = self._asker.prompts(examples, answered=answered)
         return [Asked(prompt, shown) for prompt, shown in zip(prompts, vectors, strict=True)]
-
-
-def _listed(activations: Activations | Sequence[Activations]) -> list[Activations]:
-    readings = [activations] if isinstance(activations, Activations) else list(activations)
-    if not readings:
-        raise DataError("There are no activations to ask about.")
-    return readings
 
 
 def _listed_questions(questions: str | Sequence[str]) -> list[str]:

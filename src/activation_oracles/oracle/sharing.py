@@ -15,6 +15,8 @@ class Asked:
 
     prompt: Prompt
     vectors: Float[Tensor, "slot d_model"] | None
+    strengths: Float[Tensor, " slot"] | None = None
+    """Times the oracle's own, one per slot; None writes all alike."""
 
 
 def by_reading(asked: Sequence[Asked]) -> list[list[int]]:
@@ -23,7 +25,8 @@ def by_reading(asked: Sequence[Asked]) -> list[list[int]]:
     for row, one in enumerate(asked):
         shown = one.vectors
         same = None if shown is None else (shown.data_ptr(), shown.shape, shown.stride())
-        groups.setdefault((same, _head_ids(one), one.prompt.slots), []).append(row)
+        weights = None if one.strengths is None else tuple(one.strengths.tolist())
+        groups.setdefault((same, weights, _head_ids(one), one.prompt.slots), []).append(row)
     return list(groups.values())
 
 
@@ -39,6 +42,5 @@ def _head_ids(one: Asked) -> tuple[int, ...]:
 def head(one: Asked) -> Asked:
     """Return a prompt up to its last slot."""
     ids = _head_ids(one)
-    return Asked(
-        replace(one.prompt, ids=ids, answer_start=len(ids), answer_end=len(ids)), one.vectors
-    )
+    prompt = replace(one.prompt, ids=ids, answer_start=len(ids), answer_end=len(ids))
+    return replace(one, prompt=prompt)
