@@ -167,6 +167,50 @@ def test_json_on_stdout_is_the_table(folders, capsys):
     }
 
 
+def test_blind_spots_are_a_matrix_below_the_table(folders, tmp_path, capsys):
+    from activation_oracles.tasks import store
+
+    oracle, _ = folders
+    manifest = store.Manifest(seed=0, command="a test", tokenizer="tiny")
+    parts = {
+        split: [replace(one, layers=(1 + n // 2 % 2,)) for n, one in enumerate(made(start))]
+        for split, start in (("train", 0), ("held_out", 100))
+    }
+    store.write(tmp_path / "data", parts, manifest)
+    way = {"oracle": oracle, "data": str(tmp_path / "data"), "max_new_tokens": 4, "in_words": False}
+    out = tmp_path / "out"
+    Eval(**way, blindspots="task", out=str(out)).run()
+    assert "| concept | layers 1 | layers 2 |" in capsys.readouterr().out
+    assert "| concept | layers 1 | layers 2 |" in (out / "table.md").read_text()
+    found = json.loads((out / "table.json").read_text())["blind_spots"]
+    assert {one["concept"] for one in found["spots"]} == {"classification/colour"}
+    assert found["left_out"] == ["context: no probe answered it"]
+    Eval(**way, blindspots="answer", out=str(out), json=True).run()
+    found = json.loads(capsys.readouterr().out)["blind_spots"]
+    assert {one["concept"] for one in found["spots"]} == {
+        "classification/colour: red",
+        "classification/colour: blue",
+    }
+
+
+def test_blind_spots_without_probes_are_refused_before_anybody_answers(
+    folders, tmp_path, monkeypatch, capsys
+):
+    from activation_oracles.oracle.oracle import Oracle
+    from activation_oracles.tasks import store
+
+    oracle, _ = folders
+    manifest = store.Manifest(seed=0, command="a test", tokenizer="tiny")
+    only_open = [one for one in made(0) if one.task == "context"]
+    store.write(tmp_path, {"train": only_open, "held_out": only_open}, manifest)
+    monkeypatch.setattr(Oracle, "answer", lambda *_: pytest.fail("the oracle answered"))
+    way = ["eval", "--oracle", oracle, "--data", str(tmp_path), "--blindspots", "task"]
+    assert main(way) == 2
+    assert "need a probe's answers" in capsys.readouterr().err
+    assert main(["eval", "--suite", "taboo", "--blindspots", "task"]) == 2
+    assert "Blind spots need probes" in capsys.readouterr().err
+
+
 def test_a_missing_oracle_or_data_folder_is_one_line_and_exit_code_2(folders, tmp_path, capsys):
     oracle, data = folders
     for wrong in ((oracle, str(tmp_path)), (str(tmp_path / "none"), data)):

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -55,6 +55,9 @@ class Eval(Suites):
     lenses: bool = False
     """Add the baselines that need no training: logit lens, tuned token list, Patchscopes, SelfIE,
     and the target asked in words with its reply begun or without the text. They take their time."""
+    blindspots: Literal["task", "answer"] | None = None
+    """Say of each task, or of each true answer, at each choice of layers whether the oracle reads
+    it, leaves it unread, or nothing is there that a linear probe finds."""
     max_new_tokens: int = 20
     """Length at which an answer is cut."""
     seed: int = 0
@@ -96,6 +99,8 @@ class Eval(Suites):
             from activation_oracles.evals.inspect_tasks import check_inspect
 
             check_inspect()
+        if self.blindspots is not None and self.data is None:
+            raise ConfigError("Blind spots need probes, which only examples (`data`) have.")
         found = [self._evaluated()] if self.data is not None else list(self._suites())
         if self.json:
             print(found[0].as_json() if len(found) == 1 else _together(found))
@@ -122,6 +127,7 @@ class Eval(Suites):
         facts: "Mapping[str, object]",
         evaluation: "Evaluation | None" = None,
     ) -> "Summary":
+        from activation_oracles.evals.blindspots import CONCEPTS, blind_spots
         from activation_oracles.evals.running import answered
         from activation_oracles.evals.summary import summary
 
@@ -129,6 +135,9 @@ class Eval(Suites):
         if evaluation is not None and evaluation.further is not None:
             said += evaluation.further(said)
         found = summary(said, facts, evaluation.layout if evaluation else None)
+        if self.blindspots is not None:
+            spots = blind_spots(said, concept=CONCEPTS[self.blindspots])
+            found = replace(found, blind_spots=spots)
         if folder is not None:
             found.save(folder)
         if self.inspect is not None:
@@ -168,6 +177,11 @@ class Eval(Suites):
         asking = Asking(oracle, targets, choices_of(training), self.max_new_tokens, self.seed)
         folder = None if self.out is None else Path(self.out)
         parts = self._parts(asking, examples, training)
+        if self.blindspots is not None:
+            from activation_oracles.evals.blindspots import check_probes
+
+            # Before anybody answers, which may take hours.
+            check_probes([one.name for part in parts for one in part.answerers])
         return self._summed(parts, folder, self._about(oracle, limit))
 
     def _parts(

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from activation_oracles.evals import blindspots_table
+from activation_oracles.evals.blindspots import BlindSpots
 from activation_oracles.evals.evaluation import (
     Comparison,
     Record,
@@ -29,6 +31,8 @@ class Summary:
     """Of each reader of activations over the best of its own controls."""
     layout: str = ""
     """The table once more, laid out as an evaluation's own publication has it."""
+    blind_spots: BlindSpots | None = None
+    """What is read, unread or not there, where that was asked for."""
 
     def as_json(self) -> str:
         """Return everything, for programs."""
@@ -38,13 +42,17 @@ class Summary:
             "gains": [asdict(one) for one in self.gains],
             "advantages": [asdict(one) for one in self.advantages],
         }
+        if self.blind_spots is not None:
+            held["blind_spots"] = blindspots_table.as_json(self.blind_spots)
         return json.dumps(held, indent=1, ensure_ascii=False)
 
     def as_markdown(self) -> str:
         """Return the tables, for people."""
         facts = "\n".join(f"- {name}: {value}" for name, value in self.about.items())
         best = _gains("advantage over its best control", self.advantages)
-        parts = [self.layout, markdown(self.rows), best, _gains("gain", self.gains), facts]
+        spots = self.blind_spots
+        matrix = "" if spots is None else blindspots_table.markdown(spots)
+        parts = [self.layout, markdown(self.rows), best, _gains("gain", self.gains), matrix, facts]
         return "\n\n".join(filter(None, parts))
 
     def save(self, folder: Path) -> None:
