@@ -4,7 +4,7 @@ from random import Random
 
 from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.grade import exact
-from activation_oracles.evals.runs import Run
+from activation_oracles.evals.report.runs import Run
 from activation_oracles.types import Example
 
 HOSTILE = '</script><script>alert("x")</script> & <b>'

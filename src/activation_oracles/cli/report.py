@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 if TYPE_CHECKING:
-    from activation_oracles.evals.report import Decode
+    from activation_oracles.evals.report.report import Decode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class Report:
         Raises:
             OracleError: a run cannot be read, or two were asked different rows of one task.
         """
-        from activation_oracles.evals.measured import read_measured
-        from activation_oracles.evals.report import report
-        from activation_oracles.evals.report_page import page
-        from activation_oracles.evals.runs import read_runs
+        from activation_oracles.evals.report.measured import read_measured
+        from activation_oracles.evals.report.page import page
+        from activation_oracles.evals.report.report import report
+        from activation_oracles.evals.report.runs import read_runs
         from activation_oracles.files import writing
 
         measured = {name: read_measured(Path(name)) for name in self.calibration}
@@ -51,7 +51,7 @@ class Report:
             part.write_text(page(found), encoding="utf-8")
         print(self.out)
         if self.plots is not None:
-            from activation_oracles.evals.plots import save_plots
+            from activation_oracles.evals.report.plots import save_plots
 
             for path in save_plots(found, Path(self.plots)):
                 print(path)

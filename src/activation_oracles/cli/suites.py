@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from activation_oracles.oracle.oracle import Oracle
 
 SUITES: Mapping[str, str] = {
-    "taboo": "activation_oracles.evals.secrets:taboo",
-    "gender": "activation_oracles.evals.secrets:gender",
-    "ssc": "activation_oracles.evals.secrets:constraint",
-    "diffing": "activation_oracles.evals.diffing:diffing",
-    "classification": "activation_oracles.evals.classification:classification",
-    "context": "activation_oracles.evals.classification:context",
-    "generative-qa": "activation_oracles.evals.generative_qa:generative_qa",
-    "steering": "activation_oracles.evals.steering:detection",
-    "missing-information": "activation_oracles.evals.missing:missing_information",
-    "sensitivity": "activation_oracles.evals.sensitivity:sensitivity",
-    "personaqa": "activation_oracles.evals.personaqa:open_ended",
-    "personaqa-yes-no": "activation_oracles.evals.personaqa:closed",
-    "personaqa-knowledge": "activation_oracles.evals.personaqa:knowledge",
+    "taboo": "activation_oracles.evals.suites.secrets:taboo",
+    "gender": "activation_oracles.evals.suites.secrets:gender",
+    "ssc": "activation_oracles.evals.suites.secrets:constraint",
+    "diffing": "activation_oracles.evals.suites.diffing:diffing",
+    "classification": "activation_oracles.evals.suites.classification:classification",
+    "context": "activation_oracles.evals.suites.classification:context",
+    "generative-qa": "activation_oracles.evals.suites.generative_qa:generative_qa",
+    "steering": "activation_oracles.evals.suites.steering:detection",
+    "missing-information": "activation_oracles.evals.suites.missing:missing_information",
+    "sensitivity": "activation_oracles.evals.suites.sensitivity:sensitivity",
+    "personaqa": "activation_oracles.evals.suites.personaqa:open_ended",
+    "personaqa-yes-no": "activation_oracles.evals.suites.personaqa:closed",
+    "personaqa-knowledge": "activation_oracles.evals.suites.personaqa:knowledge",
 }
 """Evaluations by name: the module, and the function that makes it of what is given."""
 

@@ -13,8 +13,8 @@ from activation_oracles.evals.cases import unit_of
 from activation_oracles.evals.concepts import Cell, cells
 from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.grade import plain
-from activation_oracles.evals.runs import readers
-from activation_oracles.evals.slices import LAYERS
+from activation_oracles.evals.report.runs import readers
+from activation_oracles.evals.report.slices import LAYERS
 from activation_oracles.evals.statistics import Estimate, clustered
 from activation_oracles.types import Example
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from activation_oracles.errors import ConfigError
 from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.grade import plain
-from activation_oracles.evals.slices import WAYS
+from activation_oracles.evals.report.slices import WAYS
 from activation_oracles.evals.statistics import Estimate, paired_difference
 from activation_oracles.types import Example
 

@@ -14,8 +14,8 @@ from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.evaluation import Record, Row
 from activation_oracles.evals.grade import Grade, contains
-from activation_oracles.evals.passages import Passage
 from activation_oracles.evals.subjects import BASE, Subject
+from activation_oracles.evals.suites.passages import Passage
 from activation_oracles.models.positions import Selector
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store

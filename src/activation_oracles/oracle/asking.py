@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import GenerationConfig
 
-from activation_oracles.errors import ConfigError, MismatchError
+from activation_oracles.errors import MismatchError
 from activation_oracles.models.continuing import until
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.models.read import logits_only_at
 from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, collate
-from activation_oracles.oracle.drawing import Drawn, Streamer
+from activation_oracles.oracle.drawing import Decoding, Drawn, Streamer
 from activation_oracles.oracle.prefill import (
     Prefill,
     can_repeat,
@@ -25,35 +25,10 @@ from activation_oracles.oracle.prefill import (
     tail_likelihoods,
 )
 from activation_oracles.oracle.prompt import Prompt, Template
-from activation_oracles.oracle.sharing import Asked, by_reading, head, prompt_ids
+from activation_oracles.oracle.sharing import Asked, by_reading, followed_by, head
 from activation_oracles.types import Activations, Example
 
 ROWS_PER_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How answers are drawn."""
-
-    max_new_tokens: int = 20
-    """Length at which an answer is cut."""
-    samples: int = 1
-    """Answers to draw for each question."""
-    temperature: float = 0.0
-    """0 is greedy; more than one sample needs more."""
-    seed: int = 0
-    """Where sampling starts; it touches no other random state."""
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1 or self.samples < 1 or self.temperature < 0:
-            raise ConfigError(
-                "Decoding needs at least one token, one sample and a temperature >= 0, got "
-                f"{self.max_new_tokens}, {self.samples} and {self.temperature:g}."
-            )
-        if self.samples > 1 and self.temperature == 0:
-            raise ConfigError(
-                f"{self.samples} greedy samples would be equal. Give a temperature above 0."
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +200,7 @@ class Asker:
         self, asked: Sequence[Asked], tails: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[list[float]]]:
         whole = [
-            replace(one, prompt=replace(one.prompt, ids=prompt_ids(one) + tuple(tail)))
+            followed_by(one, tuple(tail))
             for one, some in zip(asked, tails, strict=True)
             for tail in some
         ]

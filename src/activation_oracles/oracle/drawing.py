@@ -1,11 +1,37 @@
-"""Answers as they are generated: by token, and in pieces of text as they come."""
+"""How answers are generated, and what comes of it: tokens, and pieces of text as they come."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from transformers.generation.streamers import TextStreamer
 
+from activation_oracles.errors import ConfigError
 from activation_oracles.models.load import LanguageModel
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are drawn."""
+
+    max_new_tokens: int = 20
+    """Length at which an answer is cut."""
+    samples: int = 1
+    """Answers to draw for each question."""
+    temperature: float = 0.0
+    """0 is greedy; more than one sample needs more."""
+    seed: int = 0
+    """Where sampling starts; it touches no other random state."""
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.samples < 1 or self.temperature < 0:
+            raise ConfigError(
+                "Decoding needs at least one token, one sample and a temperature >= 0, got "
+                f"{self.max_new_tokens}, {self.samples} and {self.temperature:g}."
+            )
+        if self.samples > 1 and self.temperature == 0:
+            raise ConfigError(
+                f"{self.samples} greedy samples would be equal. Give a temperature above 0."
+            )
 
 
 @dataclass(frozen=True)

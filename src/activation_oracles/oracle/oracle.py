@@ -12,7 +12,7 @@ from jaxtyping import Float
 from peft import LoraConfig
 from torch import Tensor
 
-from activation_oracles.errors import ConfigError, DataError, MismatchError
+from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.oracle.answering import Answering
 from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
@@ -21,9 +21,11 @@ from activation_oracles.oracle.collate import Batch, Shows
 from activation_oracles.oracle.confidence import HowSure
 from activation_oracles.oracle.controls import Control, answer_with_controls
 from activation_oracles.oracle.drawing import Drawn
+from activation_oracles.oracle.inputs import check_choices, listed, listed_questions, one_each
 from activation_oracles.oracle.prompt import Prompt
 from activation_oracles.oracle.readme import write_readme
 from activation_oracles.oracle.released import assumed_card, base_of
+from activation_oracles.oracle.sharing import followed_by
 from activation_oracles.oracle.sweeping import Sweep, tabulate
 from activation_oracles.types import Activations, Answer, Example
 
@@ -115,15 +117,8 @@ class Oracle:
     ) -> Batch:
         """As `collate`, with answers as they were generated, token by token, as labels."""
         asked = self._asked(examples, vectors, answered=False)
-        whole = [
-            replace(one.prompt, ids=one.prompt.ids[: one.prompt.answer_start] + answer.ids)
-            for one, answer in zip(asked, drawn, strict=True)
-        ]
-        prompts = [replace(one, answer_end=len(one.ids)) for one in whole]
-        return self._asker.batch(
-            [Asked(one, other.vectors) for one, other in zip(prompts, asked, strict=True)],
-            whole=True,
-        )
+        said = [followed_by(one, answer.ids) for one, answer in zip(asked, drawn, strict=True)]
+        return self._asker.batch(said, whole=True)
 
     def prompts(self, examples: Sequence[Example]) -> list[Prompt]:
         """Write the prompts of examples, with their answers."""
@@ -222,7 +217,7 @@ class Oracle:
             DataError: a question is empty.
             MismatchError: the vectors do not fit the oracle's model.
         """
-        readings, wordings = self._listed(activations), _listed_questions(questions)
+        readings, wordings = listed(activations, weighed=self._weighs), listed_questions(questions)
         if on_text is not None and (len(readings), len(wordings), decoding.samples) != (1, 1, 1):
             raise DataError("Streaming takes one reading, one question and one sample.")
 
@@ -262,21 +257,9 @@ class Oracle:
             DataError: fewer than two choices, an empty one, or two that are equal; or as many
                 questions as neither one nor the readings.
         """
-        if (
-            len(set(choices)) != len(choices)
-            or len(choices) < 2
-            or not all(map(str.strip, choices))
-        ):
-            raise DataError(f"A forced choice needs two or more different answers, got {choices}.")
-
-        readings = self._listed(activations)
-        asked = (
-            [question] * len(readings) if isinstance(question, str) else _listed_questions(question)
-        )
-        if len(asked) != len(readings):
-            raise DataError(
-                f"{len(readings)} readings want one question, or one each; got {len(asked)}."
-            )
+        check_choices(choices)
+        readings = listed(activations, weighed=self._weighs)
+        asked = one_each(question, len(readings))
         chosen = answer_with_controls(
             partial(self._answering.choose, choices, how_sure),
             [Shown(*pair) for pair in zip(readings, asked, strict=True)],
@@ -306,25 +289,10 @@ class Oracle:
             found = chosen
         return tabulate(question, activations, found)
 
-    def _listed(self, activations: Activations | Sequence[Activations]) -> list[Activations]:
-        readings = [activations] if isinstance(activations, Activations) else list(activations)
-        if not readings:
-            raise DataError("There are no activations to ask about.")
-        weighs = self._asker.in_proportion is not None
-        if weighs and any(one.stream_lengths is None for one in readings):
-            raise MismatchError(
-                "Only a difference of two readings (`after - before`) has a relative strength to "
-                "be written in proportion to. Ask the oracle itself about other activations."
-            )
-        return readings
+    @property
+    def _weighs(self) -> bool:
+        return self._asker.in_proportion is not None
 
     def _asked(self, examples: Sequence[Example], vectors: Shows, *, answered: bool) -> list[Asked]:
         prompts = self._asker.prompts(examples, answered=answered)
         return [Asked(prompt, shown) for prompt, shown in zip(prompts, vectors, strict=True)]
-
-
-def _listed_questions(questions: str | Sequence[str]) -> list[str]:
-    wordings = [questions] if isinstance(questions, str) else list(questions)
-    if not wordings or not all(wording.strip() for wording in wordings):
-        raise DataError("A question is empty. Ask something, as 'What is the secret word?'.")
-    return wordings

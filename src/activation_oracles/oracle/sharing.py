@@ -44,3 +44,9 @@ def head(one: Asked) -> Asked:
     ids = _head_ids(one)
     prompt = replace(one.prompt, ids=ids, answer_start=len(ids), answer_end=len(ids))
     return replace(one, prompt=prompt)
+
+
+def followed_by(one: Asked, ids: tuple[int, ...]) -> Asked:
+    """Return a prompt with these tokens as its answer."""
+    whole = prompt_ids(one) + ids
+    return replace(one, prompt=replace(one.prompt, ids=whole, answer_end=len(whole)))

@@ -3,9 +3,9 @@
 from random import Random
 
 from activation_oracles.evals.cases import Case
-from activation_oracles.evals.passages import Passage
 from activation_oracles.evals.subjects import Subject
 from activation_oracles.evals.suite import Given
+from activation_oracles.evals.suites.passages import Passage
 from activation_oracles.models.positions import Selector
 from activation_oracles.types import Example
 from activation_oracles.world.cards import OrganismCard

@@ -10,9 +10,9 @@ from itertools import combinations
 
 from activation_oracles.errors import DataError, MismatchError
 from activation_oracles.evals.evaluation import Comparison, Record, Row, compare
-from activation_oracles.evals.measured import Measured
-from activation_oracles.evals.runs import Run
-from activation_oracles.evals.slices import Slices, sliced
+from activation_oracles.evals.report.measured import Measured
+from activation_oracles.evals.report.runs import Run
+from activation_oracles.evals.report.slices import Slices, sliced
 from activation_oracles.evals.summary import Summary, summary
 from activation_oracles.types import Example
 

@@ -10,7 +10,7 @@ import pytest
 from activation_oracles.errors import DataError
 from activation_oracles.evals.calibrating import Judged, fitted
 from activation_oracles.evals.calibration import calibration, coverage
-from activation_oracles.evals.measured import kept_of_surest, read_measured
+from activation_oracles.evals.report.measured import kept_of_surest, read_measured
 from activation_oracles.oracle.calibrator import fit
 from sample_runs import examples
 

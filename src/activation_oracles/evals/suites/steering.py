@@ -14,9 +14,9 @@ from torch import Tensor
 
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.grade import contains
-from activation_oracles.evals.moments import moments
-from activation_oracles.evals.secrets import only
 from activation_oracles.evals.suite import Evaluation, Given
+from activation_oracles.evals.suites.moments import moments
+from activation_oracles.evals.suites.secrets import only
 from activation_oracles.models.chat import Chat
 from activation_oracles.models.positions import Span
 from activation_oracles.models.target import Target

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from activation_oracles.evals.cases import Case, subject_of, unit_of
-from activation_oracles.evals.report import Report
+from activation_oracles.evals.report.report import Report
 from activation_oracles.models.blocks import named_layers
 from activation_oracles.types import READING, Example
 

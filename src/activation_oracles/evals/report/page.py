@@ -10,17 +10,17 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from activation_oracles.evals import report_tables as tables
-from activation_oracles.evals.charts import embedded, style
-from activation_oracles.evals.report import Report
-from activation_oracles.evals.report_figures import by_group, confidences
-from activation_oracles.evals.report_rows import rows
-from activation_oracles.evals.runs import Run
+from activation_oracles.evals.report import tables
+from activation_oracles.evals.report.charts import embedded, style
+from activation_oracles.evals.report.figures import by_group, confidences
+from activation_oracles.evals.report.report import Report
+from activation_oracles.evals.report.rows import rows
+from activation_oracles.evals.report.runs import Run
 
 
 def page(report: Report) -> str:
     """Return the page's HTML."""
-    template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     held = rows(report)
     return template.substitute(
         style=style(),

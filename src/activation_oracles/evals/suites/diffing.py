@@ -12,10 +12,10 @@ from functools import partial
 
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.grade import Grade, contains
-from activation_oracles.evals.moments import moments
-from activation_oracles.evals.secrets import only
 from activation_oracles.evals.subjects import Subject
 from activation_oracles.evals.suite import Evaluation, Given
+from activation_oracles.evals.suites.moments import moments
+from activation_oracles.evals.suites.secrets import only
 from activation_oracles.models.target import Target
 
 KINDS = ("persona", "constraint", "em")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from activation_oracles.errors import DataError
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.grade import yes_no
-from activation_oracles.evals.moments import moments
-from activation_oracles.evals.personas import Fact, facts, names_value, with_wrong
 from activation_oracles.evals.suite import Evaluation, Given
+from activation_oracles.evals.suites.moments import moments
+from activation_oracles.evals.suites.personas import Fact, facts, names_value, with_wrong
 from activation_oracles.models.target import Target
 
 KINDS = ("personaqa", "people")

@@ -6,9 +6,9 @@ import pytest
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import followed_by_question
-from activation_oracles.evals.secrets import constraint, gender, only, taboo
 from activation_oracles.evals.subjects import Difference, Own, Subject
 from activation_oracles.evals.suite import Given
+from activation_oracles.evals.suites.secrets import constraint, gender, only, taboo
 from activation_oracles.world.suites import village
 
 

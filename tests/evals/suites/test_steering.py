@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from activation_oracles.evals.steering import STRENGTHS, Steered, detection
 from activation_oracles.evals.subjects import Own
 from activation_oracles.evals.suite import Given
+from activation_oracles.evals.suites.steering import STRENGTHS, Steered, detection
 from activation_oracles.world.suites import village
 
 

@@ -6,11 +6,11 @@ Everything that is not a number is escaped.
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from activation_oracles.evals.charts import bar, gain_bar
 from activation_oracles.evals.evaluation import Comparison, Row
-from activation_oracles.evals.measured import Measured
-from activation_oracles.evals.report import Report, side_by_side
-from activation_oracles.evals.runs import readers
+from activation_oracles.evals.report.charts import bar, gain_bar
+from activation_oracles.evals.report.measured import Measured
+from activation_oracles.evals.report.report import Report, side_by_side
+from activation_oracles.evals.report.runs import readers
 from activation_oracles.evals.statistics import Estimate
 
 _SCORES = ("who", "control", "run", "#score (95 %)", "0 to 1", "#n / units", "#unscorable")

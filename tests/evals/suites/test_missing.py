@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from activation_oracles.errors import DataError
-from activation_oracles.evals.missing import handed_round, missing_information
-from activation_oracles.evals.passages import Passage
 from activation_oracles.evals.suite import Given
+from activation_oracles.evals.suites.missing import handed_round, missing_information
+from activation_oracles.evals.suites.passages import Passage
 from activation_oracles.world.suites import village
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from activation_oracles.errors import DataError
 from activation_oracles.evals.records import write_records
-from activation_oracles.evals.runs import read_runs, readers
+from activation_oracles.evals.report.runs import read_runs, readers
 from sample_runs import answers, examples
 
 pytest.importorskip("pyarrow")

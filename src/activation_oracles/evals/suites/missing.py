@@ -11,12 +11,12 @@ from random import Random
 
 from activation_oracles.errors import DataError
 from activation_oracles.evals.cases import Case
-from activation_oracles.evals.generative_qa import passages_of
 from activation_oracles.evals.grade import yes_no
-from activation_oracles.evals.moments import moments
-from activation_oracles.evals.passages import Passage
 from activation_oracles.evals.subjects import BASE
 from activation_oracles.evals.suite import Evaluation, Given
+from activation_oracles.evals.suites.generative_qa import passages_of
+from activation_oracles.evals.suites.moments import moments
+from activation_oracles.evals.suites.passages import Passage
 from activation_oracles.models.target import Target
 
 GROUP = "fact"

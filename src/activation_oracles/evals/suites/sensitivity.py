@@ -11,11 +11,16 @@ from dataclasses import replace
 from random import Random
 
 from activation_oracles.evals.cases import Case, unit_of
-from activation_oracles.evals.classification import answers_of, as_cases, by_task, distribution
 from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.grade import Grade, contains, exact, plain
-from activation_oracles.evals.secrets import taboo
 from activation_oracles.evals.suite import Evaluation, Given
+from activation_oracles.evals.suites.classification import (
+    answers_of,
+    as_cases,
+    by_task,
+    distribution,
+)
+from activation_oracles.evals.suites.secrets import taboo
 from activation_oracles.models.target import Target
 
 CHANGED, BOTH = "answer changed", "right both times"

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 import pytest
 
 from activation_oracles.errors import DataError
-from activation_oracles.evals.classification import SEGMENT, classification, context
 from activation_oracles.evals.suite import Given
+from activation_oracles.evals.suites.classification import SEGMENT, classification, context
 from activation_oracles.tasks.store import Manifest, write
 from activation_oracles.types import Example
 from activation_oracles.world.suites import village

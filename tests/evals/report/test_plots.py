@@ -7,9 +7,9 @@ import pytest
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.evals.calibration import calibration
-from activation_oracles.evals.measured import CurveKind, Measured
-from activation_oracles.evals.plots import save_plots
-from activation_oracles.evals.report import report
+from activation_oracles.evals.report.measured import CurveKind, Measured
+from activation_oracles.evals.report.plots import save_plots
+from activation_oracles.evals.report.report import report
 from sample_runs import run
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from activation_oracles.errors import DataError, MismatchError
-from activation_oracles.evals.report import report, side_by_side
+from activation_oracles.evals.report.report import report, side_by_side
 from sample_runs import ANSWERERS, answers, examples, run
 
 

@@ -7,8 +7,8 @@ import pytest
 from activation_oracles.evals.answerers import Shown
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.evaluation import Record, judged
-from activation_oracles.evals.sensitivity import paired, sensitivity
 from activation_oracles.evals.subjects import Own
+from activation_oracles.evals.suites.sensitivity import paired, sensitivity
 from activation_oracles.world.suites import village
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from activation_oracles.errors import DataError
 from activation_oracles.evals.in_words import InWords
-from activation_oracles.evals.personaqa import closed, knowledge, open_ended
-from activation_oracles.evals.personas import facts, names_value, with_wrong
 from activation_oracles.evals.subjects import Own, Subject
 from activation_oracles.evals.suite import Given
+from activation_oracles.evals.suites.personaqa import closed, knowledge, open_ended
+from activation_oracles.evals.suites.personas import facts, names_value, with_wrong
 from activation_oracles.world.suites import village
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activation_oracles.evals.slices import MOST_VALUES, _labels, sliced
+from activation_oracles.evals.report.slices import MOST_VALUES, _labels, sliced
 from sample_runs import run
 
 

@@ -12,8 +12,8 @@ from functools import partial
 
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.grade import contains, token_f1
-from activation_oracles.evals.moments import moments
 from activation_oracles.evals.suite import Evaluation, Given
+from activation_oracles.evals.suites.moments import moments
 from activation_oracles.models.target import Target
 
 KINDS = ("direct", "standard")

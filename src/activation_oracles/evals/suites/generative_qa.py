@@ -15,9 +15,9 @@ from activation_oracles.errors import DataError
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.evaluation import Record, Row
 from activation_oracles.evals.grade import squad_f1
-from activation_oracles.evals.passages import Passage, read_passages
 from activation_oracles.evals.subjects import BASE
 from activation_oracles.evals.suite import Evaluation, Given
+from activation_oracles.evals.suites.passages import Passage, read_passages
 from activation_oracles.models.positions import resolve
 from activation_oracles.models.target import Target
 
@@ -34,7 +34,7 @@ def generative_qa(given: Given) -> Evaluation:
     """Ask open questions about texts, each read from its last token.
 
     Passages lie in folders of `files` named `classification`, `fact` and `gist`, one file a source
-    (see `evals/passages.py` for the forms); at most `limit` of each source. The unit is the text.
+    (`passages.py` has the forms); at most `limit` of each source. The unit is the text.
     """
     passages = passages_of(given)
 

@@ -7,10 +7,10 @@ import pytest
 
 from activation_oracles.errors import DataError
 from activation_oracles.evals.evaluation import Record, table
-from activation_oracles.evals.generative_qa import generative_qa, leaderboard
 from activation_oracles.evals.grade import squad_f1
-from activation_oracles.evals.passages import read_passages
 from activation_oracles.evals.suite import Given
+from activation_oracles.evals.suites.generative_qa import generative_qa, leaderboard
+from activation_oracles.evals.suites.passages import read_passages
 from activation_oracles.tasks.rows import pyarrow
 from activation_oracles.world.suites import village
 

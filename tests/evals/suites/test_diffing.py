@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from activation_oracles.evals.diffing import FIRST, diffing
 from activation_oracles.evals.subjects import Difference, Own, Subject
 from activation_oracles.evals.suite import Given
+from activation_oracles.evals.suites.diffing import FIRST, diffing
 from activation_oracles.world.suites import village
 
 CHOSEN = ("constraint_bread_0", "constraint_car_0")

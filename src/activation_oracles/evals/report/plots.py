@@ -11,10 +11,10 @@ from typing import Any
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.evals.evaluation import Row
-from activation_oracles.evals.measured import Measured, kept_of_surest
-from activation_oracles.evals.report import Report, side_by_side
-from activation_oracles.evals.runs import Run
-from activation_oracles.evals.slices import Curve, Slices
+from activation_oracles.evals.report.measured import Measured, kept_of_surest
+from activation_oracles.evals.report.report import Report, side_by_side
+from activation_oracles.evals.report.runs import Run
+from activation_oracles.evals.report.slices import Curve, Slices
 from activation_oracles.evals.statistics import Estimate
 from activation_oracles.files import writing
 

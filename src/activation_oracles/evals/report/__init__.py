@@ -1,0 +1,1 @@
+"""What evaluations found, as one page and as figures."""
