@@ -5,7 +5,7 @@ from torch import nn
 from activation_oracles.errors import MismatchError
 from activation_oracles.models.load import load
 from activation_oracles.models.read import read
-from activation_oracles.models.write import Writing, injecting, norm_matched, steering
+from activation_oracles.models.write import Writing, injecting, norm_matched
 
 SLOTS = ([0, 0, 1], [1, 3, 2])
 
@@ -229,12 +229,3 @@ def test_a_failed_pass_leaves_no_hook(tiny):
         raise RuntimeError("mine")
     after = len(tiny.blocks.stack[1]._forward_hooks), len(tiny.blocks.trunk._forward_pre_hooks)
     assert after == before
-
-
-def test_steering_adds_at_every_position(family):
-    ids = torch.arange(5, 17).view(2, 6)
-    vector = torch.linspace(-1, 1, family.width)
-    before = streams(family, ids, 2)
-    with steering(family.blocks, 2, vector, strength=3.0):
-        after = streams(family, ids, 2)
-    assert torch.allclose(after, before + 3 * vector, atol=1e-5)

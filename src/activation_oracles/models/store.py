@@ -245,6 +245,9 @@ def _reader(target: Target) -> str:
         "dtype": origin.dtype,
         "attention": origin.attention,
     }
+    if origin.history:
+        # What a target does to its stream while it is read, as one that is steered.
+        record["history"] = origin.history
     return json.dumps(record)
 
 

@@ -7,6 +7,7 @@ from typing import Unpack, overload
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformers import GenerationConfig
 
 from activation_oracles.errors import DataError
 from activation_oracles.models.batching import batches, hosts, per_pass
@@ -20,7 +21,7 @@ from activation_oracles.types import READING, Activations, Example, Provenance
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """What one reading wants of one context."""
 
     context: tuple[int, ...]
@@ -117,7 +118,7 @@ class Target:
         single = isinstance(source, str) or _is_chat(source)
         sources: Sequence[str | Chat] = [source] if single else source  # pyright: ignore
         texts = [self.text(one, add_generation_prompt=add_generation_prompt) for one in sources]
-        places = [_Place(text.token_ids, wanted, resolve(positions, text)) for text in texts]
+        places = [Place(text.token_ids, wanted, resolve(positions, text)) for text in texts]
         provenance = self.provenance
         readings = [
             _activations(text, place, vectors.cpu(), provenance)
@@ -136,7 +137,7 @@ class Target:
         """
         check_readings(examples)
         return self._gather(
-            [_Place(example.context, example.layers, example.positions) for example in examples]
+            [Place(example.context, example.layers, example.positions) for example in examples]
         )
 
     def generate(
@@ -164,10 +165,20 @@ class Target:
         model = self.model
         ids = [self.text(source, add_generation_prompt=True).token_ids for source in sources]
         settings = model.decoding(max_new_tokens, temperature)
-        new = continuations(model, self.adapter, ids, settings, seed)
+        new = self.continued(ids, settings, seed)
         return model.tokenizer.batch_decode([list(one) for one in new], skip_special_tokens=True)
 
-    def _gather(self, places: Sequence[_Place]) -> list[Float[Tensor, "_ d_model"]]:
+    def continued(
+        self, prompts: Sequence[tuple[int, ...]], settings: GenerationConfig, seed: int = 0
+    ) -> list[tuple[int, ...]]:
+        """Return the ids that this target writes behind each prompt, in one batch.
+
+        Raises:
+            DataError: there is no prompt, or one of them has no tokens.
+        """
+        return continuations(self.model, self.adapter, prompts, settings, seed)
+
+    def _gather(self, places: Sequence[Place]) -> list[Float[Tensor, "_ d_model"]]:
         """Run every distinct context once, by depth and length; cut out what each place wants."""
         longest = hosts({place.context for place in places})
         contexts: dict[tuple[int, ...], list[int]] = {}
@@ -183,16 +194,27 @@ class Target:
             for batch in batches(deepest, per_pass(self.model.device))
         )
         found: dict[int, Tensor] = {}
-        device = self.model.device
         for batch, layers in in_step(self.model, passes):
             asked = [(row, index) for row, c in enumerate(batch) for index in contexts.get(c, ())]
-            streams = self._streams(batch, layers)
-            picked = {layer: _picked(streams.pop(layer), layer, asked, places) for layer in layers}
-            for _, index in asked:
-                # Of a model that is spread over devices, each block has its own.
-                parts = [picked[layer][index].to(device) for layer in places[index].layers]
-                found[index] = torch.cat(parts)
+            found |= self._cut(batch, layers, asked, places)
         return [found[index] for index in range(len(places))]
+
+    def _cut(
+        self,
+        batch: Sequence[tuple[int, ...]],
+        layers: Sequence[int],
+        asked: Sequence[tuple[int, int]],
+        places: Sequence[Place],
+    ) -> dict[int, Tensor]:
+        """Run one batch, and cut out what the places of each of its rows want."""
+        streams = self._streams(batch, layers)
+        picked = {layer: _picked(streams.pop(layer), layer, asked, places) for layer in layers}
+        # Of a model that is spread over devices, each block has its own.
+        device = self.model.device
+        return {
+            index: torch.cat([picked[n][index].to(device) for n in places[index].layers])
+            for _, index in asked
+        }
 
     def _streams(
         self, batch: Sequence[tuple[int, ...]], layers: Sequence[int]
@@ -245,7 +267,7 @@ def _picked(
     stream: Float[Tensor, "batch pos d_model"],
     layer: int,
     asked: Sequence[tuple[int, int]],
-    places: Sequence[_Place],
+    places: Sequence[Place],
 ) -> dict[int, Tensor]:
     """Cut out what each place wants of one layer, all at once, as each copy makes a device wait."""
     wanted = [(row, index) for row, index in asked if layer in places[index].layers]
@@ -260,7 +282,7 @@ def _picked(
     return {index: part for (_, index), part in zip(wanted, cut, strict=True)}
 
 
-def _activations(text: Text, place: _Place, vectors: Tensor, provenance: Provenance) -> Activations:
+def _activations(text: Text, place: Place, vectors: Tensor, provenance: Provenance) -> Activations:
     per_layer = len(place.positions)
     return Activations(
         vectors=vectors,

@@ -100,21 +100,16 @@ def injecting(blocks: DecoderBlocks, block: int, writing: Writing) -> Generator[
             handle.remove()
 
 
-@contextmanager
-def steering(
-    blocks: DecoderBlocks, block: int, vector: Float[Tensor, " d_model"], *, strength: float
-) -> Generator[None]:
-    """Add `strength * vector` to the output of `block` at every position inside the scope."""
-    blocks.check_layers([block])
-    handle = blocks.stack[block].register_forward_hook(
-        lambda _module, _inputs, output: with_residual(
-            output, residual(output) + strength * vector.to(residual(output))
-        )
-    )
-    try:
-        yield
-    finally:
-        handle.remove()
+def columns_before(
+    signature: inspect.Signature, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[int, Tensor | None]:
+    """Return how many columns a trunk's forward finds in its cache, and the mask it was given."""
+    arguments = signature.bind_partial(*inputs, **named).arguments
+    arguments = {**arguments, **arguments.get("kwargs", {})}
+    cache = arguments.get("past_key_values")
+    start = int(cache.get_seq_length()) if cache is not None else 0
+    mask = arguments.get("attention_mask")
+    return start, mask if isinstance(mask, Tensor) else None
 
 
 class _Writer:
@@ -133,10 +128,7 @@ class _Writer:
 
     def enter(self, _trunk: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         """Note where the forward that begins stands: what the cache holds comes before it."""
-        arguments = self._signature.bind_partial(*inputs, **named).arguments
-        arguments = {**arguments, **arguments.get("kwargs", {})}
-        cache = arguments.get("past_key_values")
-        self._start = int(cache.get_seq_length()) if cache is not None else 0
+        self._start, _ = columns_before(self._signature, inputs, named)
         if self._start == 0:
             if self._started:
                 self.check()

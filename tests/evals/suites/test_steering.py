@@ -7,7 +7,9 @@ import torch
 
 from activation_oracles.evals.subjects import Own
 from activation_oracles.evals.suite import Given
-from activation_oracles.evals.suites.steering import STRENGTHS, Steered, detection
+from activation_oracles.evals.suites.steering import STRENGTHS, detection
+from activation_oracles.models.push import Push
+from activation_oracles.models.steered import Steered
 from activation_oracles.world.suites import village
 
 
@@ -31,7 +33,7 @@ def test_a_steered_target_is_its_base_but_for_what_is_added(demo, drawn):
     _, targets, rows = drawn
     base = targets[""]
     before = base.vectors(rows[:2])
-    idle = Steered(base, "idle", 3, torch.zeros_like(before[0][0]))
+    idle = Steered(base, [Push(3, torch.zeros_like(before[0][:1]))], name="idle")
     for ours, theirs in zip(idle.vectors(rows[:2]), before, strict=True):
         assert torch.equal(ours, theirs)
     for ours, theirs in zip(targets[rows[0].subject].vectors(rows[:2]), before, strict=True):

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from activation_oracles.evals.cases import Case
@@ -17,11 +16,10 @@ from activation_oracles.evals.grade import contains
 from activation_oracles.evals.suite import Evaluation, Given
 from activation_oracles.evals.suites.moments import moments
 from activation_oracles.evals.suites.secrets import only
-from activation_oracles.models.chat import Chat
 from activation_oracles.models.positions import Span
+from activation_oracles.models.push import Push
+from activation_oracles.models.steered import Steered
 from activation_oracles.models.target import Target
-from activation_oracles.models.write import steering
-from activation_oracles.types import Example, Provenance
 
 CONCEPTS = tuple("ocean war music money snow garden hospital train".split())
 TEMPLATES = ("I keep thinking about the {concept}.", "Tell me more about the {concept}.")
@@ -29,43 +27,6 @@ PROMPTS = ("What should I do today?", "Tell me something.", "How are you?")
 QUESTIONS = ("Answer with a single word only. What is the model thinking about?",)
 STRENGTHS = (0.5, 1.0)
 """How long what is added is, over the length that streams have there."""
-
-
-class Steered(Target):
-    """A target with one direction added to its stream, whenever it is read or speaks."""
-
-    def __init__(
-        self, target: Target, name: str, block: int, added: Float[Tensor, " d_model"]
-    ) -> None:
-        """Steer a target: at every position after this block."""
-        super().__init__(target.model, target.adapter)
-        self._name = name
-        self._block = block
-        self._added = added
-
-    @property
-    def provenance(self) -> Provenance:
-        """Where this target's activations come from."""
-        return super().provenance.then(f"{self._name}, added after block {self._block}")
-
-    def vectors(self, examples: Sequence[Example]) -> list[Float[Tensor, "_ d_model"]]:
-        """Return the vectors that examples ask for, as read under steering."""
-        with steering(self.model.blocks, self._block, self._added, strength=1.0):
-            return super().vectors(examples)
-
-    def generate_all(
-        self,
-        sources: Sequence[str | Chat],
-        *,
-        max_new_tokens: int = 64,
-        temperature: float = 0.0,
-        seed: int = 0,
-    ) -> list[str]:
-        """Let the target go on under steering."""
-        with steering(self.model.blocks, self._block, self._added, strength=1.0):
-            return super().generate_all(
-                sources, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
-            )
 
 
 def detection(given: Given) -> Evaluation:
@@ -84,7 +45,9 @@ def detection(given: Given) -> Evaluation:
         directions = _directions(base, concepts, templates, block)
         return {
             _name(concept, strength): Steered(
-                base, _name(concept, strength), block, strength * directions[concept]
+                base,
+                [Push(block, directions[concept][None], strength, unit="absolute")],
+                name=_name(concept, strength),
             )
             for concept in concepts
             for strength in STRENGTHS
