@@ -145,9 +145,9 @@ class Oracle:
             yield self._asker.log_likelihoods(batch)
 
     def likelihoods(self, batch: Batch) -> Float[Tensor, " label"]:
-        """Return the log-probability of every labelled token, row by row, to compare with."""
+        """Return the log-probability of every labelled token; the vectors alone get a gradient."""
         with self.model.using(self.adapter), self._asker.injecting(batch):
-            return self._asker.log_likelihoods(batch).detach()
+            return self._asker.log_likelihoods(batch)
 
     def samples(
         self, examples: Sequence[Example], vectors: Shows, how: Decoding

@@ -1,0 +1,1 @@
+"""Vectors made by gradient from an oracle: what it swears by, and what a target makes of them."""
