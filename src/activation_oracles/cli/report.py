@@ -15,8 +15,8 @@ class Report:
     """Show what evaluations found: one page that needs no network, to open in any browser.
 
     Scores beside controls and intervals, what is gained over the best control, scores by layer and
-    token where the rows differ in them, and every row with everybody's answers. Runs that were
-    asked the same rows are compared row by row.
+    token where the rows differ in them (where in both, a map of gains), and every row with
+    everybody's answers. Runs that were asked the same rows are compared row by row.
     """
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional]

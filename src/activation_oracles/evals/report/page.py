@@ -13,6 +13,7 @@ from typing import Any
 from activation_oracles.evals.report import tables
 from activation_oracles.evals.report.charts import embedded, style
 from activation_oracles.evals.report.figures import by_group, confidences
+from activation_oracles.evals.report.heat_table import heats
 from activation_oracles.evals.report.report import Report
 from activation_oracles.evals.report.rows import rows
 from activation_oracles.evals.report.runs import Run
@@ -34,6 +35,9 @@ def page(report: Report) -> str:
         baselines=_section("Over everyone else", _BASELINES, tables.gains(report)),
         between=_section("Runs against each other", _BETWEEN, tables.between(report)),
         slices=_section("By layers and tokens", _SLICES, "".join(by_group(report))),
+        heats=_section(
+            "Over the control, token by token and layer by layer", _HEATS, heats(report)
+        ),
         measured=_section("How sure, how right", _MEASURED, "".join(confidences(report.measured))),
         about="".join(map(_about, report.runs)),
         rows=embedded(held),
@@ -57,6 +61,12 @@ _SLICES = (
     "Scores, parted by what is read. Dots are scores with their 95 % interval "
     "over units; grey lines are controls. Point at a dot for its numbers. Groups hold different "
     "rows, unless the same ones were asked at each."
+)
+_HEATS = (
+    "Score minus the score of the best of the reader's own controls, paired row by row: blue above "
+    "it, brown below, strong where the 95 % interval does not hold 0, which of twenty cells one "
+    "does by chance. Point at a cell for its numbers. Cells hold different rows, unless the same "
+    "ones were asked at each."
 )
 _MEASURED = (
     "On rows that the curve was not fitted on. Left: confidence against the share that is right, "

@@ -6,11 +6,13 @@ Drawn from the same numbers as the page. The same report gives the same bytes.
 import re
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from math import nan
 from pathlib import Path
 from typing import Any
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.evals.evaluation import Row
+from activation_oracles.evals.report.heat import Heat
 from activation_oracles.evals.report.measured import Measured, kept_of_surest
 from activation_oracles.evals.report.report import Report, side_by_side
 from activation_oracles.evals.report.runs import Run
@@ -39,8 +41,8 @@ Drawn = tuple[str, Any]
 def save_plots(report: Report, folder: Path) -> list[Path]:
     """Draw a report's figures into a folder and return their paths.
 
-    Scores by task, advantages, scores by layers and tokens where the rows differ in them, and for
-    each calibration a reliability diagram beside precision and coverage.
+    Scores by task, advantages, scores by layers and tokens where the rows differ in them and gains
+    by both at once, and for each calibration a reliability diagram beside precision and coverage.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -82,6 +84,8 @@ def _figures(report: Report) -> Iterator[Drawn]:
         yield "advantages", _advantages(report)
     for one in report.slices:
         yield f"{one.task} by {one.by}", _slices(one)
+    for one in report.heats:
+        yield f"{one.run} {one.who} {one.task} by layers and {one.by}", _heat(one)
     for name, measured in report.measured.items():
         yield f"confidence {name}", _confidence(name, measured)
 
@@ -173,6 +177,28 @@ def _curve(axes: Any, curve: Curve, runs: Sequence[str]) -> None:
         linestyle="-" if curve.control is None else "--",
         label=f"{curve.run}{'' if curve.control is None else f', {curve.control}'}",
     )
+
+
+def _heat(one: Heat) -> Any:
+    num_columns, num_rows = len(one.layers), len(one.tokens)
+    figure, (axes,) = _figure(1.6 + 0.3 * num_rows, width=max(_WIDTH, 1.8 + 0.5 * num_columns))
+    gains = [[nan if cell is None else cell.score for cell in row] for row in one.cells]
+    # The middle of the colours is 0, wherever the gains lie.
+    image = axes.imshow(gains, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    for row, cells in enumerate(one.cells):
+        for column, cell in enumerate(cells):
+            if cell is not None:
+                weight = "normal" if cell.low <= 0 <= cell.high else "bold"
+                colour = "white" if abs(cell.score) > 0.7 else "black"
+                said = f"{cell.score:+.2f}"
+                axes.text(
+                    column, row, said, ha="center", va="center", color=colour, weight=weight, size=7
+                )
+    axes.set_xticks(range(num_columns), one.layers)
+    axes.set_yticks(range(num_rows), one.tokens)
+    axes.set(xlabel="layers", ylabel=one.by, title=f"{one.task}: {one.who} over {one.control}")
+    figure.colorbar(image, ax=axes, label="gain; bold: its interval does not hold 0")
+    return figure
 
 
 def _confidence(name: str, one: Measured) -> Any:

@@ -10,6 +10,7 @@ from itertools import combinations
 
 from activation_oracles.errors import DataError, MismatchError
 from activation_oracles.evals.evaluation import Comparison, Record, Row, compare
+from activation_oracles.evals.report.heat import Heat, heats
 from activation_oracles.evals.report.measured import Measured
 from activation_oracles.evals.report.runs import Run
 from activation_oracles.evals.report.slices import Slices, sliced
@@ -40,6 +41,8 @@ class Report:
     """Later runs against earlier ones, on the tasks that they share."""
     slices: tuple[Slices, ...]
     """Scores by layers and by tokens, of tasks whose rows differ in them."""
+    heats: tuple[Heat, ...]
+    """Gains by tokens and layers at once, of tasks whose rows differ in both."""
     measured: Mapping[str, Measured]
     """Calibrations, by name."""
     decode: Decode | None = None
@@ -69,13 +72,15 @@ def report(
         raise DataError(f"A report needs runs with a name of their own, got {names}.")
     for first, second in combinations(runs, 2):
         check_same_rows(first, second)
+    summaries = tuple(summary(run.records, run.about) for run in runs)
     return Report(
         runs=tuple(runs),
-        summaries=tuple(summary(run.records, run.about) for run in runs),
+        summaries=summaries,
         between=tuple(
             one for first, second in combinations(runs, 2) for one in _between(second, first)
         ),
         slices=tuple(sliced(runs)),
+        heats=tuple(heats(runs, summaries)),
         measured=dict(measured or {}),
         decode=decode,
     )
