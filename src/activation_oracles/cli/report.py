@@ -16,11 +16,13 @@ class Report:
 
     Scores beside controls and intervals, what is gained over the best control, scores by layer and
     token where the rows differ in them (where in both, a map of gains), and every row with
-    everybody's answers. Runs that were asked the same rows are compared row by row.
+    everybody's answers. Runs that were asked the same rows are compared row by row; the settings
+    of training grids stand side by side.
     """
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Folders that `ao eval --out` or `ao depth --out` wrote, or folders of several such."""
+    """Folders that `ao eval --out`, `ao depth --out` or `ao grid` wrote, or folders of several
+    such."""
     out: str = "report.html"
     """Where to write the page."""
     plots: str | None = None
@@ -37,6 +39,7 @@ class Report:
         Raises:
             OracleError: a run cannot be read, or two were asked different rows of one task.
         """
+        from activation_oracles.evals.report.grids import is_only_grids, read_grids
         from activation_oracles.evals.report.measured import read_measured
         from activation_oracles.evals.report.page import page
         from activation_oracles.evals.report.report import report
@@ -44,8 +47,10 @@ class Report:
         from activation_oracles.files import writing
 
         measured = {name: read_measured(Path(name)) for name in self.calibration}
-        runs = read_runs([Path(folder) for folder in self.runs])
-        found = report(runs, measured, decode=self._decode())
+        folders = [Path(folder) for folder in self.runs]
+        grids = read_grids(folders)
+        runs = read_runs([folder for folder in folders if not is_only_grids(folder)])
+        found = report(runs, measured, grids=grids, decode=self._decode())
         Path(self.out).parent.mkdir(parents=True, exist_ok=True)
         with writing(Path(self.out)) as part:
             part.write_text(page(found), encoding="utf-8")

@@ -7,6 +7,7 @@ import pytest
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.evals.calibration import calibration
+from activation_oracles.evals.report.grids import Figure, Grid, Row, Table
 from activation_oracles.evals.report.measured import CurveKind, Measured
 from activation_oracles.evals.report.plots import save_plots
 from activation_oracles.evals.report.report import report
@@ -21,7 +22,10 @@ def shown():
         curve=kind, num_fitted=4, before=held, after=held, threshold=None, kept=None
     )
     runs = [run(name, seed=seed, task="a $\\frac{ task") for seed, name in enumerate("ab")]
-    return report(runs, {"runs/calibration.json": measured})
+    figure = Figure(mean=0.5, low=0.4, high=0.6, num_runs=3)
+    row = Row(settings={"lora.rank": 8}, task="a task", loss=None, accuracy=figure)
+    table = Table(order_by="loss", rows=(row,), runs=())
+    return report(runs, {"runs/calibration.json": measured}, grids=[Grid("rates", table)])
 
 
 def test_every_figure_is_written_as_png_and_svg_and_again_to_the_same_bytes(shown, tmp_path):
@@ -29,7 +33,13 @@ def test_every_figure_is_written_as_png_and_svg_and_again_to_the_same_bytes(show
     paths = save_plots(shown, tmp_path / "plots")
     assert sorted(paths) == sorted((tmp_path / "plots").iterdir())
     names = " ".join(path.stem for path in paths)
-    for name in ("scores-a-frac-task", "advantages", "by-layers", "confidence-runs-calibration"):
+    for name in (
+        "scores-a-frac-task",
+        "advantages",
+        "by-layers",
+        "confidence-runs-calibration",
+        "grid-rates",
+    ):
         assert name in names
     for path in paths:
         if path.suffix == ".png":

@@ -76,21 +76,27 @@ def gain_bar(gain: float, low: float, high: float) -> str:
 
 
 def chart(
-    lines: Sequence[Line], ticks: Sequence[tuple[float, str]], x_label: str, *, diagonal: bool
+    lines: Sequence[Line],
+    ticks: Sequence[tuple[float, str]],
+    x_label: str,
+    *,
+    diagonal: bool,
+    top: float = 1.0,
 ) -> str:
-    """Draw lines over heights from 0 to 1.
+    """Draw lines over heights from 0 to `top`.
 
     Args:
         lines: what to draw; the last is uppermost.
         ticks: where the axis has a word, from 0 to 1, and which.
         x_label: what the axis is.
         diagonal: whether to draw where both are equal.
+        top: what a dot's height of 1 stands for.
     """
     step = max(1, -(-len(ticks) // _MOST_TICKS))
     parts = [
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(x_label)}: {escape(", ".join(line.name for line in lines))}">',
-        *(_height(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
+        *(_height(share, top) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
     ]
     if diagonal:
         ends = f'x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}"'
@@ -118,11 +124,11 @@ def _drawn(line: Line) -> str:
     return f'<g class="line {line.kind}"><polyline points="{points}"/>{dots}</g>'
 
 
-def _height(share: float) -> str:
+def _height(share: float, top: float) -> str:
     at = _y(share)
     return (
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at}" y2="{at}"/>'
-        f'<text x="{_LEFT - 4}" y="{at}" dy="3" text-anchor="end">{share:g}</text>'
+        f'<text x="{_LEFT - 4}" y="{at}" dy="3" text-anchor="end">{share * top:.3g}</text>'
     )
 
 

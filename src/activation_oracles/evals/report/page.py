@@ -13,6 +13,7 @@ from typing import Any
 from activation_oracles.evals.report import tables
 from activation_oracles.evals.report.charts import embedded, style
 from activation_oracles.evals.report.figures import by_group, confidences
+from activation_oracles.evals.report.grid_table import grids
 from activation_oracles.evals.report.heat_table import heats
 from activation_oracles.evals.report.report import Report
 from activation_oracles.evals.report.rows import rows
@@ -25,9 +26,12 @@ def page(report: Report) -> str:
     held = rows(report)
     return template.substitute(
         style=style(),
-        title=escape(", ".join(run.name for run in report.runs)),
+        title=escape(", ".join(one.name for one in (*report.runs, *report.grids))),
         lead=_lead(report, len(held["rows"])),
         warnings="".join(map(_unfinished, report.runs)),
+        # What is about answers is left out where there are none.
+        without_runs="" if report.runs else " hidden",
+        grids=_section("Settings side by side", _GRIDS, grids(report)),
         scores=tables.scores(report),
         advantages=_section(
             "Advantage over the best control", _ADVANTAGES, tables.advantages(report)
@@ -44,6 +48,12 @@ def page(report: Report) -> str:
     )
 
 
+_GRIDS = (
+    "Held-out figures of training runs, the best setting first. Intervals are over runs that "
+    "differ in their seed alone; where there is one run, over its held-out answers, which says "
+    "nothing of other seeds. Lines are settings that differ in nothing but what the axis names; "
+    "the best one's is blue."
+)
 _ADVANTAGES = (
     "Each reader of activations against the best of its own controls, paired row by row. Strong: "
     "the interval does not hold 0."
@@ -79,12 +89,13 @@ def _lead(report: Report, num_rows: int) -> str:
     tasks = {row.task for one in report.summaries for row in one.rows}
     num_answers = sum(len(run.records) for run in report.runs)
     counts = (
-        _counted(len(report.runs), "run"),
-        _counted(len(tasks), "task"),
-        _counted(num_rows, "row"),
-        _counted(num_answers, "answer"),
+        (len(report.grids), "grid"),
+        (len(report.runs), "run"),
+        (len(tasks), "task"),
+        (num_rows, "row"),
+        (num_answers, "answer"),
     )
-    return escape(", ".join(counts) + ".")
+    return escape(", ".join(_counted(*one) for one in counts if one[0]) + ".")
 
 
 def _counted(count: int, what: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.evals.evaluation import Row
+from activation_oracles.evals.report.grid_table import METRICS, others
+from activation_oracles.evals.report.grids import Grid
 from activation_oracles.evals.report.heat import Heat
 from activation_oracles.evals.report.measured import Measured, kept_of_surest
 from activation_oracles.evals.report.report import Report, side_by_side
@@ -42,7 +44,8 @@ def save_plots(report: Report, folder: Path) -> list[Path]:
     """Draw a report's figures into a folder and return their paths.
 
     Scores by task, advantages, scores by layers and tokens where the rows differ in them and gains
-    by both at once, and for each calibration a reliability diagram beside precision and coverage.
+    by both at once, the settings of grids, and for each calibration a reliability diagram beside
+    precision and coverage.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -86,6 +89,9 @@ def _figures(report: Report) -> Iterator[Drawn]:
         yield f"{one.task} by {one.by}", _slices(one)
     for one in report.heats:
         yield f"{one.run} {one.who} {one.task} by layers and {one.by}", _heat(one)
+    for grid in report.grids:
+        for task in grid.tasks:
+            yield f"grid {grid.name} {task or 'mean'}", _grid(grid, task)
     for name, measured in report.measured.items():
         yield f"confidence {name}", _confidence(name, measured)
 
@@ -198,6 +204,25 @@ def _heat(one: Heat) -> Any:
     axes.set_yticks(range(num_rows), one.tokens)
     axes.set(xlabel="layers", ylabel=one.by, title=f"{one.task}: {one.who} over {one.control}")
     figure.colorbar(image, ax=axes, label="gain; bold: its interval does not hold 0")
+    return figure
+
+
+def _grid(grid: Grid, task: str | None) -> Any:
+    """Draw a task's figures, a setting a line, the best uppermost."""
+    rows = grid.rows(task)
+    figure, columns = _figure(1.2 + 0.26 * len(rows), len(METRICS), 1.5 * _WIDTH)
+    for axes, metric in zip(columns, METRICS, strict=True):
+        for place, row in enumerate(rows):
+            one = getattr(row, metric)
+            if one is not None and one.low is not None:
+                axes.plot([one.low, one.high], [place, place], color=_colour(0), alpha=0.5)
+            if one is not None:
+                axes.plot([one.mean], [place], "o", color=_colour(0), markersize=5)
+        axes.set_yticks(range(len(rows)), [others(row, "") for row in rows])
+        axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=metric)
+    columns[0].set_xlim(-0.02, 1.02)
+    columns[1].set_yticklabels([])
+    figure.suptitle(f"{grid.name}, {task or 'mean over tasks'}")
     return figure
 
 

@@ -10,6 +10,7 @@ from itertools import combinations
 
 from activation_oracles.errors import DataError, MismatchError
 from activation_oracles.evals.evaluation import Comparison, Record, Row, compare
+from activation_oracles.evals.report.grids import Grid
 from activation_oracles.evals.report.heat import Heat, heats
 from activation_oracles.evals.report.measured import Measured
 from activation_oracles.evals.report.runs import Run
@@ -45,6 +46,8 @@ class Report:
     """Gains by tokens and layers at once, of tasks whose rows differ in both."""
     measured: Mapping[str, Measured]
     """Calibrations, by name."""
+    grids: tuple[Grid, ...] = ()
+    """Training runs whose settings stand side by side."""
     decode: Decode | None = None
     """Turns what was read back into words, where they are wanted."""
 
@@ -53,6 +56,7 @@ def report(
     runs: Sequence[Run],
     measured: Mapping[str, Measured] | None = None,
     *,
+    grids: Sequence[Grid] = (),
     decode: Decode | None = None,
 ) -> Report:
     """Sum up runs, and set those that share a task against each other.
@@ -60,15 +64,16 @@ def report(
     Args:
         runs: from `read_runs`, or made of records.
         measured: calibrations to show beside them, by name.
+        grids: training runs to show beside them, or alone.
         decode: turns token ids back into words; without it, texts are shown only where rows hold
             what was said.
 
     Raises:
-        DataError: there are no runs, or two of one name.
+        DataError: there are neither runs nor grids, or two runs of one name.
         MismatchError: two runs were asked different rows of one task.
     """
     names = [run.name for run in runs]
-    if not runs or len(set(names)) < len(names):
+    if not (runs or grids) or len(set(names)) < len(names):
         raise DataError(f"A report needs runs with a name of their own, got {names}.")
     for first, second in combinations(runs, 2):
         check_same_rows(first, second)
@@ -82,6 +87,7 @@ def report(
         slices=tuple(sliced(runs)),
         heats=tuple(heats(runs, summaries)),
         measured=dict(measured or {}),
+        grids=tuple(grids),
         decode=decode,
     )
 

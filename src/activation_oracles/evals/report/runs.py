@@ -47,7 +47,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
             records=tuple(_ordered(_records(place))),
             is_finished=any((place / file).exists() for file in _FINISHED),
         )
-        for name, place in zip(_names(whole), places, strict=True)
+        for name, place in zip(names(whole), places, strict=True)
     ]
 
 
@@ -58,15 +58,33 @@ def readers(records: Sequence[Record]) -> list[str]:
     return [who for who, control in answerers if control is None and who in controlled]
 
 
-def _places(folder: Path) -> list[Path]:
+def holds_runs(folder: Path) -> bool:
+    """Say whether a folder is a run of an evaluation, or holds some."""
+    return bool(_found(folder))
+
+
+def names(places: Sequence[Path]) -> list[str]:
+    """Return the shortest ends of paths that tell them apart."""
+    for length in range(1, max((len(place.parts) for place in places), default=1)):
+        ends = ["/".join(place.parts[-length:]) for place in places]
+        if len(set(ends)) == len(ends):
+            return ends
+    return [str(place) for place in places]
+
+
+def _found(folder: Path) -> list[Path]:
     if _holds_answers(folder):
         return [folder]
     below = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [one for one in below if _holds_answers(one)]
+    return [one for one in below if _holds_answers(one)]
+
+
+def _places(folder: Path) -> list[Path]:
+    found = _found(folder)
     if not found:
         raise DataError(
-            f"{folder} holds no answers. Expected what `ao eval --out` or `ao depth --out` wrote, "
-            "or a folder of several such."
+            f"{folder} holds no answers. Expected what `ao eval --out`, `ao depth --out` or "
+            "`ao grid` wrote, or a folder of several such."
         )
     return found
 
@@ -104,12 +122,3 @@ def _ordered(records: Sequence[Record]) -> list[Record]:
         for number, key in enumerate(answerers)
     }
     return sorted(records, key=lambda one: place[one.who, one.control])
-
-
-def _names(places: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of paths that tell them apart."""
-    for length in range(1, max(len(place.parts) for place in places)):
-        ends = ["/".join(place.parts[-length:]) for place in places]
-        if len(set(ends)) == len(ends):
-            return ends
-    return [str(place) for place in places]
