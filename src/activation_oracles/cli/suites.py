@@ -1,11 +1,11 @@
 """`ao eval --suite`: evaluations by name, on subjects of the user's own or on the village's."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from activation_oracles.cli.asking import Asking
 from activation_oracles.cli.reading import selector
@@ -59,6 +59,8 @@ class Suites:
     trained: tuple[str, ...] = ()
     """How the names of the tasks begin that the oracle was trained on, as sst2; by default, as
     published. Others are called out of distribution."""
+    overlap: tuple[Literal["rouge_l", "chrf"], ...] = ()
+    """Judge open answers (generative-qa) by these, too (extra `eval`)."""
     reply: bool | None = None
     """Let each subject reply to a prompt first. By default only the village's organisms do."""
 
@@ -97,6 +99,7 @@ class Suites:
             reply=bool(self.reply),
             split=self.prompts,
             trained=self.trained or PUBLISHED_TASKS,
+            overlap=self.overlap,
             limit=most,
             seed=seed,
         )
@@ -115,7 +118,7 @@ class Suites:
             limit=limit,
             seed=seed,
         )
-        return demo.oracle, given
+        return demo.oracle, replace(given, overlap=self.overlap)
 
 
 def make(name: str, given: "Given") -> "Evaluation":

@@ -8,7 +8,12 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from activation_oracles.errors import ConfigError
 
 Grade = Callable[[str, str], float | None]
 """Takes what was said and what is true."""
@@ -75,13 +80,78 @@ def squad_f1(said: str, true: str) -> float | None:
     return 2 * (ours & theirs).total() / (ours.total() + theirs.total())
 
 
+def rouge_l(said: str, true: str) -> float | None:
+    """Judge how much the two share in one order: ROUGE-L's F-measure, words stemmed (Lin 2004).
+
+    By `rouge-score` (extra `eval`), which knows Latin letters and digits alone: a true answer
+    without any is not scorable.
+
+    Raises:
+        ConfigError: rouge-score is not installed.
+    """
+    scorer = _rouge_scorer()
+    if not re.search("[a-z0-9]", true.lower()):
+        return None
+    return float(scorer.score(true, said)["rougeL"].fmeasure)
+
+
+def chrf(said: str, true: str) -> float | None:
+    """Judge how many pieces of up to six characters the two share: chrF2, from 0 to 1.
+
+    By `sacrebleu` (extra `eval`) with its defaults (Popović 2015: recall counts twice), which
+    reports it times 100.
+
+    Raises:
+        ConfigError: sacrebleu is not installed.
+    """
+    scorer = _chrf_scorer()
+    if not plain(true):
+        return None
+    return min(1.0, float(scorer.sentence_score(said, [true]).score) / 100)
+
+
 GRADES: dict[str, Grade] = {
     "exact": exact,
     "contains": contains,
     "yes_no": yes_no,
     "token_f1": token_f1,
     "squad_f1": squad_f1,
+    "rouge_l": rouge_l,
+    "chrf": chrf,
 }
+
+
+def check_grades(names: Sequence[str]) -> None:
+    """Refuse rules that are none, or whose library is missing, before anything is answered.
+
+    Raises:
+        ConfigError: naming what there is, or what to install.
+    """
+    if unknown := sorted(set(names) - set(GRADES)):
+        raise ConfigError(f"There is no rule {unknown} to judge answers by; there are {[*GRADES]}.")
+    for name in names:
+        # To judge anything is to load what it takes.
+        GRADES[name]("a", "a")
+
+
+@cache
+def _rouge_scorer() -> Any:
+    return _library("rouge_score.rouge_scorer").RougeScorer(["rougeL"], use_stemmer=True)
+
+
+@cache
+def _chrf_scorer() -> Any:
+    return _library("sacrebleu.metrics").CHRF()
+
+
+def _library(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ConfigError(
+            "ROUGE-L and chrF need rouge-score and sacrebleu: "
+            "pip install 'activation-oracles[eval]'."
+        ) from error
 
 
 def _words(text: str) -> list[str]:

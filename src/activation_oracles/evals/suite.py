@@ -53,6 +53,8 @@ class Given:
     """Draws texts with a question on each; instead of those in `files`."""
     trained: tuple[str, ...] = PUBLISHED_TASKS
     """How the names of the tasks begin that the oracle was trained on; by default, as published."""
+    overlap: tuple[str, ...] = ()
+    """Further rules, of `GRADES`, that open answers are judged by: `rouge_l`, `chrf`."""
     split: str = "test"
     """Which of the prompt files are read, as `taboo_standard_test.txt`."""
     limit: int = 100

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import sys
+from dataclasses import replace
 
 import pytest
 
-from activation_oracles.errors import DataError
+from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.evaluation import Record, table
-from activation_oracles.evals.grade import squad_f1
+from activation_oracles.evals.grade import _chrf_scorer, squad_f1
 from activation_oracles.evals.suite import Given
 from activation_oracles.evals.suites.generative_qa import generative_qa, leaderboard
 from activation_oracles.evals.suites.passages import read_passages
@@ -114,6 +116,28 @@ def test_every_text_counts_the_same_in_the_whole_and_the_table_is_by_group(demo)
     lines = leaderboard(table([*said, *evaluation.further(said)])).splitlines()
     assert lines[0] == "| token F1 | classification | fact retrieval | gist | overall |"
     assert lines[2] == "| oracle | 0.0 | 0.0 | 100.0 | 33.3 |"
+
+
+def test_answers_are_judged_by_further_rules_in_tables_of_their_own(demo):
+    pytest.importorskip("rouge_score", reason="rouge-score is not installed (extra `eval`)")
+    pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (extra `eval`)")
+    given = replace(village(demo, layers=(4,), limit=2), overlap=("rouge_l", "chrf"))
+    evaluation = generative_qa(given)
+    rows = evaluation.drawn({"": demo.target()})
+    said = [Record(one, one.answer, 0.0, "oracle", None) for one in rows]
+    lines = leaderboard(table([*said, *evaluation.further(said)])).splitlines()
+    heads = [line for line in lines if "classification" in line]
+    assert [head.split(" | ")[0] for head in heads] == ["| token F1", "| ROUGE-L", "| chrF"]
+    scores = [line for line in lines if line.startswith("| oracle")]
+    assert scores[0] == "| oracle | 0.0 | 0.0 | 0.0 | 0.0 |"
+    assert scores[1:] == ["| oracle | 100.0 | 100.0 | 100.0 | 100.0 |"] * 2
+
+
+def test_a_rule_that_cannot_judge_is_refused_before_anything_is_read(demo, monkeypatch):
+    _chrf_scorer.cache_clear()
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
+    with pytest.raises(ConfigError, match="need rouge-score and sacrebleu"):
+        generative_qa(replace(village(demo, layers=(4,), limit=2), overlap=("chrf",)))
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,19 @@ As in the Universal Activation Verbalizer (arXiv 2605.25903): fifteen sources in
 classification, fact retrieval and gist, scored together by SQuAD's token F1. Whatever is asked can
 be told from the text, so the protocol measures how much of a text is read, and no privileged
 knowledge: the question put to the base with the text in words is the ceiling, the oracle with
-nothing in its slots the floor. Its ROUGE-L, chrF and learned scores are not computed here.
+nothing in its slots the floor. Its ROUGE-L and chrF are made of the same answers where they are
+asked for; its learned scores are not computed here.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from activation_oracles.errors import DataError
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.evaluation import Record, Row
-from activation_oracles.evals.grade import squad_f1
+from activation_oracles.evals.grade import GRADES, Grade, check_grades, squad_f1
 from activation_oracles.evals.subjects import BASE
 from activation_oracles.evals.suite import Evaluation, Given
 from activation_oracles.evals.suites.passages import Passage, read_passages
@@ -28,6 +30,8 @@ GROUPS: Mapping[str, str] = {
 }
 """Folders of `files`, and what their rows are called in the table."""
 OVERALL = "overall"
+MEASURES: Mapping[str, str] = {"rouge_l": "ROUGE-L", "chrf": "chrF"}
+"""What further rules are called in the table."""
 
 
 def generative_qa(given: Given) -> Evaluation:
@@ -35,7 +39,12 @@ def generative_qa(given: Given) -> Evaluation:
 
     Passages lie in folders of `files` named `classification`, `fact` and `gist`, one file a source
     (`passages.py` has the forms); at most `limit` of each source. The unit is the text.
+
+    Raises:
+        ConfigError: a rule in `overlap` is none, or needs a library that is missing.
+        DataError: there are no passages, or a file is malformed.
     """
+    check_grades(given.overlap)
     passages = passages_of(given)
 
     def rows(targets: Mapping[str, Target]) -> list[Case]:
@@ -48,9 +57,20 @@ def generative_qa(given: Given) -> Evaluation:
         rows=rows,
         grade=squad_f1,
         grade_in_words=squad_f1,
-        further=overall,
+        further=partial(further, overlap=given.overlap),
         layout=leaderboard,
     )
+
+
+def further(records: Sequence[Record], overlap: Sequence[str] = ()) -> list[Record]:
+    """Return the answers once more as of one task, and all of them judged by further rules."""
+    whole = overall(records)
+    judged = [
+        _judged(one, MEASURES.get(name, name), GRADES[name])
+        for name in overlap
+        for one in (*records, *whole)
+    ]
+    return [*whole, *judged]
 
 
 def overall(records: Sequence[Record]) -> list[Record]:
@@ -63,13 +83,22 @@ def leaderboard(rows: Sequence[Row]) -> str:
 
     The base asked in words, with the text given, is the ceiling; nothing in the slots the floor.
     """
+    measures = dict.fromkeys(
+        row.task.removeprefix(OVERALL) for row in rows if row.task.startswith(OVERALL)
+    )
+    return "\n\n".join(_leaderboard(rows, one) for one in measures or [""])
+
+
+def _leaderboard(rows: Sequence[Row], measure: str) -> str:
     columns = [*GROUPS.values(), OVERALL]
     scores: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:
         who = f"{row.who}, {row.control}" if row.control else row.who
-        if row.task in columns and row.estimate is not None:
-            scores[who][row.task] = f"{100 * row.estimate.score:.1f}"
-    lines = [f"| token F1 | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+        task = row.task.removesuffix(measure) if measure else row.task
+        if row.task == task + measure and task in columns and row.estimate is not None:
+            scores[who][task] = f"{100 * row.estimate.score:.1f}"
+    named = measure.removeprefix(", ") or "token F1"
+    lines = [f"| {named} | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     for who, found in scores.items():
         lines.append(f"| {who} | {' | '.join(found.get(one, '-') for one in columns)} |")
     return "\n".join(lines)
@@ -97,6 +126,11 @@ def passages_of(given: Given) -> list[Passage]:
     if not by_source:
         raise DataError(f"{given.files} has no folder of {', '.join(GROUPS)} with files in it.")
     return [one for some in by_source.values() for one in given.limited(some)]
+
+
+def _judged(record: Record, measure: str, grade: Grade) -> Record:
+    example = replace(record.example, task=f"{record.example.task}, {measure}")
+    return replace(record, example=example, score=grade(record.text, example.answer))
 
 
 def _case(passage: Passage, target: Target, given: Given) -> Case:
