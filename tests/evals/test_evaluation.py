@@ -7,7 +7,7 @@ import pytest
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.evaluation import advantages, compare, run, table
 from activation_oracles.evals.grade import exact, yes_no
-from activation_oracles.evals.summary import markdown
+from activation_oracles.evals.summary import markdown, summary
 from activation_oracles.types import Example
 
 
@@ -114,3 +114,13 @@ def test_an_advantage_is_over_the_best_of_ones_own_controls():
         if one.task == "colour"
     }
     assert (task, control, score) == ("colour", "donor", 0)
+
+
+def test_who_says_nothing_that_can_be_judged_has_a_line_and_loses_nobody_the_table():
+    mute = [Says("Hm."), Says("No", control="nothing"), Says("Hm.", control="random")]
+    chosen = [Says("Yes", name="choice"), Says("No", name="choice", control="nothing")]
+    found = summary(run(EXAMPLES[-1:], [*mute, *chosen], yes_no), {})
+    assert [row.num_unscorable for row in found.rows] == [1, 0, 1, 0, 0]
+    assert [one.who for one in found.advantages] == ["choice"]
+    assert {one.who for one in found.gains} == {"choice"}
+    assert summary(run(EXAMPLES[-1:], mute, yes_no), {}).gains == []

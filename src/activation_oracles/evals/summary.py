@@ -75,11 +75,13 @@ def summary(
     """Sum up what was answered, and write the table once more where a layout is given.
 
     Readers of activations are whoever has controls of its own: an answerer, and the same name with
-    something else in the slots.
+    something else in the slots. Who said nothing that the rule can judge has a line, and is in no
+    comparison.
     """
     answerers = dict.fromkeys((one.who, one.control) for one in records)
     controlled = {who for who, control in answerers if control is not None}
-    readers = [who for who, control in answerers if control is None and who in controlled]
+    judged = {one.who for one in records if one.control is None and one.score is not None}
+    readers = [who for who, control in answerers if control is None and who in controlled & judged]
     gains = {who: compare(records, who) for who in readers}
     every = [one for some in gains.values() for one in some]
     first = gains[readers[0]] if readers else []
