@@ -30,6 +30,7 @@ SUITES: Mapping[str, str] = {
     "generative-qa": "activation_oracles.evals.suites.generative_qa:generative_qa",
     "steering": "activation_oracles.evals.suites.steering:detection",
     "missing-information": "activation_oracles.evals.suites.missing:missing_information",
+    "sycophancy": "activation_oracles.evals.suites.sycophancy:sycophancy",
     "sensitivity": "activation_oracles.evals.suites.sensitivity:sensitivity",
     "personaqa": "activation_oracles.evals.suites.personaqa:open_ended",
     "personaqa-yes-no": "activation_oracles.evals.suites.personaqa:closed",
