@@ -15,7 +15,7 @@ import activation_oracles
 SOURCE = Path(activation_oracles.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 LONGEST = 300
-EXTRAS = ("pyarrow", "datasets", "sklearn", "scipy", "pandas", "matplotlib")
+EXTRAS = ("pyarrow", "datasets", "sklearn", "scipy", "pandas", "matplotlib", "gguf")
 
 
 def modules() -> list[str]:

@@ -39,6 +39,12 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command(
         "activation_oracles.cli.sweep", "Sweep", "ask one question at every token and layer"
     ),
+    "steer": Command(
+        "activation_oracles.cli.steer", "Steer", "add directions to a model, and see what it writes"
+    ),
+    "steer export": Command(
+        "activation_oracles.cli.steer", "ExportVector", "write vectors for llama.cpp (GGUF)"
+    ),
     "demo": Command(
         "activation_oracles.cli.demo", "Demo", "read a secret out of the embedded world's model"
     ),

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from activation_oracles.errors import ConfigError, MismatchError
+from activation_oracles.types import Activations
 
 Unit = Literal["absolute", "residual"]
 """s v, or s |h| v/|v|: strengths in multiples of what a stream is long at each token."""
@@ -81,7 +82,45 @@ class Push:
             picked["where"] = tuple(self.chosen[index] for index in indices)
         return replace(self, **picked)
 
+    def to(self, device: torch.device) -> "Push":
+        """Return the push with what it holds on a device, so that no token waits for it."""
+        strengths = self.strengths
+        return replace(
+            self,
+            vectors=self.vectors.to(device),
+            strengths=strengths.to(device) if isinstance(strengths, Tensor) else strengths,
+        )
+
     @property
     def _counts(self) -> set[int]:
         strengths = self.strengths.numel() if isinstance(self.strengths, Tensor) else 1
         return {len(self.vectors), strengths, 1 if self.chosen is None else len(self.chosen)}
+
+
+def pushes_of(
+    activations: Activations,
+    *,
+    strength: float = 1.0,
+    unit: Unit = "residual",
+    where: Where = "all",
+    layer: int | None = None,
+) -> list[Push]:
+    """Return a push for each slot of a reading, or of saved vectors: the same for any sequence.
+
+    Args:
+        activations: mostly one slot, a steering vector; several act at once.
+        strength: of each.
+        unit: of the strength.
+        where: at which tokens.
+        layer: after which block; by default each slot's own.
+    """
+    return [
+        Push(
+            layer=slot_layer if layer is None else layer,
+            vectors=activations.vectors[slot][None],
+            strengths=strength,
+            unit=unit,
+            where=where,
+        )
+        for slot, slot_layer in enumerate(activations.layers)
+    ]

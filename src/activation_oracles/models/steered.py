@@ -47,7 +47,7 @@ class Steered(Target):
                 "one device, or spread it with `device_map`."
             )
         before = target.pushes if isinstance(target, Steered) else ()
-        self.pushes = (*before, *pushes)
+        self.pushes = (*before, *(one.to(self.model.device) for one in pushes))
         self._steps = (*target.provenance.history, *(_told(one, name) for one in pushes))
         self._check_pushes()
 
