@@ -17,8 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from activation_oracles.errors import DataError
+from activation_oracles.errors import ConfigError, DataError
 
+CONFIG = "config.json"
+"""What a run's folder is about."""
 RECORD = "activation_oracles"
 """The metadata of saved vectors that holds what is known of them."""
 
@@ -84,6 +86,32 @@ def load_vectors(path: Path) -> tuple[Float[Tensor, "slot d_model"], dict[str, A
         raise DataError(
             f"{path} is not a file of saved activations ({error}). Make one with Activations.save."
         ) from error
+
+
+def claim(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write what a run is about into its folder, or see that the folder is about the same.
+
+    Raises:
+        ConfigError: the folder is about something else.
+        DataError: what it says of itself is damaged.
+    """
+    path = folder / CONFIG
+    about = json.loads(json.dumps(about))
+    if path.exists():
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{path} is damaged ({error}). Remove the folder.") from error
+        changed = sorted(k for k in held.keys() | about.keys() if held.get(k) != about.get(k))
+        if changed:
+            raise ConfigError(
+                f"{folder} holds another run: {', '.join(changed)} differ. Name another folder, or "
+                "give what that run was given to go on with it."
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(path) as part:
+        part.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _remove(path: Path) -> None:

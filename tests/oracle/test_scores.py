@@ -7,8 +7,8 @@ import pytest
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.evaluation import compare, run, table
 from activation_oracles.evals.grade import exact
-from activation_oracles.evals.statistics import wilson
 from activation_oracles.oracle.scores import evaluated, held_out, load_evaluation, unproven
+from activation_oracles.statistics import wilson
 from activation_oracles.types import Example
 
 HELD_OUT = {"num_examples": 40, "loss": 0.5, "accuracy": 0.75, "num_answers": 20}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from activation_oracles.errors import ConfigError, DataError, MismatchError
-from activation_oracles.evals.statistics import over_runs
+from activation_oracles.statistics import over_runs
 from activation_oracles.tasks import store
 from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.evaluate import HeldOutScore

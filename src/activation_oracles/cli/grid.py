@@ -62,7 +62,7 @@ class Grid:
 
     def run(self) -> None:
         """Run what is not finished, with its bars on stderr, and print the table."""
-        from activation_oracles.evals.statistics import over_runs
+        from activation_oracles.statistics import over_runs
         from activation_oracles.training.grid import plan
         from activation_oracles.training.ranking import check_order, rank, save
         from activation_oracles.training.running import (

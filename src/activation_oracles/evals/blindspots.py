@@ -15,7 +15,7 @@ from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.grade import plain
 from activation_oracles.evals.report.runs import readers
 from activation_oracles.evals.report.slices import LAYERS
-from activation_oracles.evals.statistics import Estimate, clustered
+from activation_oracles.statistics import Estimate, clustered
 from activation_oracles.types import Example
 
 Verdict = Literal["read", "unread", "said without a linear trace", "absent"]

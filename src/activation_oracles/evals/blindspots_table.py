@@ -12,7 +12,7 @@ from activation_oracles.evals.blindspots import (
     Sight,
     Spot,
 )
-from activation_oracles.evals.statistics import Estimate
+from activation_oracles.statistics import Estimate
 
 _HEAD = (
     "| concept | condition | verdict | probe | its score | its gain | over | oracle | its score "

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from activation_oracles.errors import DataError
-from activation_oracles.evals.statistics import wilson
+from activation_oracles.statistics import wilson
 
 NUM_BINS = 10
 

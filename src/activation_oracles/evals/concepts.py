@@ -12,7 +12,7 @@ from activation_oracles.errors import ConfigError
 from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.grade import plain
 from activation_oracles.evals.report.slices import WAYS
-from activation_oracles.evals.statistics import Estimate, paired_difference
+from activation_oracles.statistics import Estimate, paired_difference
 from activation_oracles.types import Example
 
 QUESTION_ALONE = "no activations"

@@ -13,8 +13,8 @@ from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import unit_of
 from activation_oracles.evals.evaluation import Answerer, Record, run
 from activation_oracles.evals.grade import Grade
-from activation_oracles.evals.statistics import Estimate, clustered, paired_difference
 from activation_oracles.models.blocks import named_layers
+from activation_oracles.statistics import Estimate, clustered, paired_difference
 from activation_oracles.types import Example
 
 Layers = tuple[int, ...]

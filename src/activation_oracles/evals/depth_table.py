@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from activation_oracles.evals.depth import Depths, LayerScore
-from activation_oracles.evals.statistics import Estimate
 from activation_oracles.models.blocks import named_layers
+from activation_oracles.statistics import Estimate
 
 HEADER = (
     "| layers | depth | trained | score | 95 % | best control | its score | advantage | 95 % "

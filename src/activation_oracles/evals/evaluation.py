@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import unit_of
 from activation_oracles.evals.grade import Grade
-from activation_oracles.evals.statistics import Estimate, clustered, paired_difference
+from activation_oracles.statistics import Estimate, clustered, paired_difference
 from activation_oracles.types import Example
 
 MIN_CONTROLS = 2

@@ -4,7 +4,6 @@ One file an answerer, whole or not there. A folder belongs to one run: other set
 oracle or other rows are refused, never mixed in.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.evaluation import Answerer, Record, check_answerers, judged
 from activation_oracles.evals.grade import Grade
 from activation_oracles.evals.records import read_records, write_records
-from activation_oracles.files import writing
+from activation_oracles.files import claim
 from activation_oracles.types import Example
 
-CONFIG, ANSWERS = "config.json", "answers"
+ANSWERS = "answers"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def answered(
     if not any(part.examples for part in parts):
         raise DataError("There are no examples to evaluate. Is this split empty?")
     if folder is not None:
-        _claim(folder, dict(about or {}))
+        claim(folder, dict(about or {}))
     # By identity: an answerer need not be hashable, and may serve two parts.
     part_of = {id(one): part for part in parts for one in part.answerers}
     number_of = {id(part): number for number, part in enumerate(parts)}
@@ -89,27 +88,6 @@ def kept(folder: Path) -> list[Record]:
     if not paths:
         raise DataError(f"{folder} holds no answers: expected {ANSWERS}/*.parquet of `ao eval`.")
     return [record for path in paths for record in read_records(path)]
-
-
-def _claim(folder: Path, about: dict[str, Any]) -> None:
-    """Write what the run is about, or see that the folder is about the same."""
-    path = folder / CONFIG
-    about = json.loads(json.dumps(about))
-    if path.exists():
-        try:
-            held = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path} is damaged ({error}). Remove the folder.") from error
-        changed = sorted(k for k in held.keys() | about.keys() if held.get(k) != about.get(k))
-        if changed:
-            raise ConfigError(
-                f"{folder} holds another run: {', '.join(changed)} differ. Name another folder, or "
-                "give what that run was given to go on with it."
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with writing(path) as part:
-        part.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _kept(path: Path, part: Part) -> list[Record]:

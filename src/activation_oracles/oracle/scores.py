@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.statistics import wilson
 
 TABLE = "table.json"
 MIN_CONTROLS = 2
@@ -209,16 +209,7 @@ def _named(key: Key) -> str:
 
 def _share(accuracy: float, num_answers: int) -> Interval:
     """Return a share of right answers with Wilson's interval, as if answers were independent."""
-    z = NormalDist().inv_cdf(0.975)
-    weight = num_answers / (num_answers + z * z)
-    centre = weight * accuracy + (1 - weight) / 2
-    margin = (
-        z * (weight / num_answers * (weight * accuracy * (1 - accuracy) + (1 - weight) / 4)) ** 0.5
-    )
+    low, high = wilson(round(accuracy * num_answers), num_answers)
     return Interval(
-        score=accuracy,
-        low=max(0.0, centre - margin),
-        high=min(1.0, centre + margin),
-        num_answers=num_answers,
-        num_units=num_answers,
+        score=accuracy, low=low, high=high, num_answers=num_answers, num_units=num_answers
     )

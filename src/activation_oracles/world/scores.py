@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from activation_oracles.evals.statistics import clustered
 from activation_oracles.models.target import Target
+from activation_oracles.statistics import clustered
 from activation_oracles.types import Example
 from activation_oracles.world.cards import OrganismCard
 from activation_oracles.world.conditions import CONDITIONS, Said, ask_all

@@ -9,7 +9,7 @@ from activation_oracles.errors import DataError
 from activation_oracles.evals.report.grids import is_only_grids, read_grids
 from activation_oracles.evals.report.page import page
 from activation_oracles.evals.report.report import report
-from activation_oracles.evals.statistics import over_runs, wilson
+from activation_oracles.statistics import over_runs, wilson
 from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.evaluate import HeldOutScore
 from activation_oracles.training.grid import Planned

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from activation_oracles.errors import DataError
 from activation_oracles.evals.report.runs import holds_runs, names
-from activation_oracles.evals.statistics import wilson
+from activation_oracles.statistics import wilson
 
 TABLE = "table.json"
 SEED = "seed"

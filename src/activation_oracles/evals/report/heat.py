@@ -12,8 +12,8 @@ from activation_oracles.evals.cases import unit_of
 from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.report.runs import Run
 from activation_oracles.evals.report.slices import LAYERS, WAYS
-from activation_oracles.evals.statistics import Estimate, paired_difference
 from activation_oracles.evals.summary import Summary
+from activation_oracles.statistics import Estimate, paired_difference
 from activation_oracles.types import Example
 
 Cell = Estimate | None

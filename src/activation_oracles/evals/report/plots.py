@@ -19,8 +19,8 @@ from activation_oracles.evals.report.measured import Measured, kept_of_surest
 from activation_oracles.evals.report.report import Report, side_by_side
 from activation_oracles.evals.report.runs import Run
 from activation_oracles.evals.report.slices import Curve, Slices
-from activation_oracles.evals.statistics import Estimate
 from activation_oracles.files import writing
+from activation_oracles.statistics import Estimate
 
 FORMATS = ("png", "svg")
 _COLOURS = ("#0b5cad", "#b3541e", "#2f7d4f", "#7a4fa3")

@@ -9,7 +9,8 @@ from typing import Any
 from activation_oracles.errors import DataError
 from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.records import read_records
-from activation_oracles.evals.running import ANSWERS, CONFIG, kept
+from activation_oracles.evals.running import ANSWERS, kept
+from activation_oracles.files import CONFIG
 
 _ALL_IN_ONE = "answers.parquet"
 _FINISHED = ("table.json", "depth.json")

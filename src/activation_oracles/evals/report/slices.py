@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from activation_oracles.evals.cases import unit_of
 from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.report.runs import Run
-from activation_oracles.evals.statistics import Estimate, clustered
 from activation_oracles.models.blocks import named_layers
+from activation_oracles.statistics import Estimate, clustered
 from activation_oracles.types import READING, Example
 
 LAYERS = "layers"

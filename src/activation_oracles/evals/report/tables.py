@@ -11,7 +11,7 @@ from activation_oracles.evals.report.charts import bar, gain_bar
 from activation_oracles.evals.report.measured import Measured
 from activation_oracles.evals.report.report import Report, side_by_side
 from activation_oracles.evals.report.runs import readers
-from activation_oracles.evals.statistics import Estimate
+from activation_oracles.statistics import Estimate
 
 _SCORES = ("who", "control", "run", "#score (95 %)", "0 to 1", "#n / units", "#unscorable")
 _ADVANTAGES = ("who", "over", "run", "#gain (95 %)", "\u22121 to 1", "#n / units")

@@ -134,7 +134,7 @@ def measured(target: Target, claims: Sequence[str]) -> list[Stated]:
             found.append(Stated(claims[number], prompt, agrees, agrees if is_against else None))
     if not found:
         raise DataError(
-            f"{target.model.name!r} answers none of {len(prompts)} opinions with yes or no, so what "
+            f"{target.model.name!r} answers none of {len(prompts)} opinions with yes or no: what "
             "it is about to say cannot be measured. Read a model that follows instructions."
         )
     if lost := len(prompts) - len(found):

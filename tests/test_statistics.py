@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activation_oracles.errors import DataError
-from activation_oracles.evals.statistics import clustered, over_runs, paired_difference, wilson
+from activation_oracles.statistics import clustered, over_runs, paired_difference, wilson
 
 
 @pytest.mark.parametrize(
