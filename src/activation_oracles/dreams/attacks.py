@@ -75,7 +75,12 @@ class Made:
     @property
     def name(self) -> str:
         """What tells it from the concept's other vectors."""
-        return f"{self.kind} {self.seed}" if self.kind == NORMAL else self.kind
+        return named(self.kind, self.seed)
+
+
+def named(kind: str, seed: int) -> str:
+    """Return what tells a vector from the others of its concept."""
+    return f"{kind} {seed}" if kind == NORMAL else kind
 
 
 def make(
@@ -84,6 +89,8 @@ def make(
     concepts: Sequence[Concept],
     neutral: Neutral,
     config: AttackConfig,
+    *,
+    prompts: Sequence[str] = (),
 ) -> list[Made]:
     """Make all vectors of some concepts.
 
@@ -93,6 +100,7 @@ def make(
         concepts: what to dream of, each with texts for contrast.
         neutral: what the target should go on doing as before.
         config: how vectors are searched for.
+        prompts: on which silent vectors should keep their effect; by default those of the concepts.
 
     Raises:
         DataError: a concept has no texts for contrast.
@@ -115,12 +123,17 @@ def make(
     harmless = Harmless(Prompts(target, calm), config.dose, config.harmless)
     starts = _noise(concepts, target, config.seed)
     found += attack.run(REDTEAM, believed, starts, terms=[harmless])
-    asked = list(dict.fromkeys(prompt for one in concepts for prompt in one.prompts))
-    both = calm + _chats(asked[:MOST_PROMPTS])
+    both = calm + _chats(prompts or asked_of(concepts))
     faithful = Faithful(Prompts(target, both), config.dose, config.faithful)
     steering = torch.stack([one.vector.vectors[0] for one in rivals[: len(concepts)]])
     found += attack.run(SILENT, [Not(one) for one in believed], steering, terms=[faithful])
     return found + rivals
+
+
+def asked_of(concepts: Sequence[Concept]) -> tuple[str, ...]:
+    """Return some of the prompts on which concepts show."""
+    asked = dict.fromkeys(prompt for one in concepts for prompt in one.prompts)
+    return tuple(asked)[:MOST_PROMPTS]
 
 
 @dataclass(frozen=True, eq=False)
