@@ -1,10 +1,12 @@
 """`ao eval`: every answerer in one table, on a tiny random model and an untrained oracle."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import pytest
 
+from activation_oracles.baselines.probe import Probe
 from activation_oracles.cli.asking import choices_of, limited, readings
 from activation_oracles.cli.eval import Eval
 from activation_oracles.cli.main import main
@@ -71,6 +73,28 @@ def test_every_task_has_the_oracle_its_controls_and_the_baselines(evaluated):
     assert ("classification/colour", "oracle, forced choice", "donor") in who
     assert ("context", "linear probe, mean", None) not in who
     assert all(row["estimate"]["num_answers"] == 6 for row in table["rows"])
+
+
+def test_a_run_that_goes_on_fits_only_the_probes_that_have_not_answered(
+    folders, evaluated, tmp_path, monkeypatch
+):
+    oracle, data = folders
+    out = tmp_path / "out"
+    shutil.copytree(evaluated, out)
+    fitted, fit = [], Probe.fit
+
+    def counted(self, examples):
+        fitted.append(self.name)
+        return fit(self, examples)
+
+    monkeypatch.setattr(Probe, "fit", counted)
+    for lost, wanted in (("oracle", []), ("linear-probe-last", ["linear probe, last"])):
+        (path,) = (out / "answers").glob(f"0-{lost}.parquet")
+        before = path.read_bytes()
+        path.unlink()
+        Eval(oracle=oracle, data=data, limit=6, max_new_tokens=4, out=str(out)).run()
+        assert fitted == wanted
+        assert path.read_bytes() == before
 
 
 def test_a_forced_choice_says_nothing_but_the_choices(evaluated):

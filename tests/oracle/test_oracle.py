@@ -27,6 +27,20 @@ def test_many_readings_and_questions_in_one_batch_are_answered_as_alone(oracle, 
             assert (answer.text, answer.question) == (alone.text, question)
 
 
+def test_a_blind_choice_is_the_control_nothing_without_asking_the_readings(oracle, readings):
+    passes = []
+    hook = oracle.model.network.register_forward_hook(lambda *_: passes.append(1))
+    try:
+        blind = oracle.choose_blind(readings, QUESTIONS, ["Yes", "No"])
+        alone = len(passes)
+        beside = oracle.choose(readings, QUESTIONS, ["Yes", "No"], controls=[Nothing()])
+    finally:
+        hook.remove()
+    assert blind == [one.controls["nothing"] for one in beside]
+    # As often again for the control, and as often for the readings.
+    assert len(passes) == 3 * alone
+
+
 def test_all_questions_of_all_readings_are_generated_in_one_go(oracle, readings, monkeypatch):
     sizes, generate = [], oracle.model.generate
 

@@ -10,6 +10,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
@@ -126,6 +127,47 @@ class Probe:
         )
 
 
+@dataclass
+class Fitting:
+    """A probe that is fitted when it is first asked: a run that goes on may ask it nothing."""
+
+    probe: Probe
+    training: Sequence[Example]
+    """What it is fitted to."""
+    _is_fitted: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Who answers: the probe and what it sees."""
+        return self.probe.name
+
+    @property
+    def control(self) -> str | None:
+        """What is put in place of what should be read; None for the real thing."""
+        return self.probe.control
+
+    def answer(self, examples: Sequence[Example]) -> list[str]:
+        """Return the most probable answer to each example; raise what fitting and asking do."""
+        if not self._is_fitted:
+            self.probe.fit(self.training)
+            self._is_fitted = True
+        return self.probe.answer(examples)
+
+
+def check_fitting() -> None:
+    """See that probes can be fitted, before anybody answers.
+
+    Raises:
+        ConfigError: scikit-learn is not installed.
+    """
+    try:
+        import_module("sklearn")
+    except ImportError as error:
+        raise ConfigError(
+            "Probes need scikit-learn: pip install 'activation-oracles[eval]'."
+        ) from error
+
+
 def unknown(examples: Sequence[Example], training: Sequence[Example]) -> list[Example]:
     """Return the examples that no probe fitted to `training` can answer."""
     fitted = {_key(one) for one in training}
@@ -147,18 +189,15 @@ def _fitted(
     kind: Kind, features: NDArray[np.float32], examples: Sequence[Example], seed: int
 ) -> Any:
     """Return something with `predict`, fitted to tell the examples' answers apart."""
-    try:
-        from sklearn.dummy import DummyClassifier
-        from sklearn.exceptions import FitFailedWarning
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import GridSearchCV, GroupKFold
-        from sklearn.neighbors import KNeighborsClassifier
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-    except ImportError as error:
-        raise ConfigError(
-            "Probes need scikit-learn: pip install 'activation-oracles[eval]'."
-        ) from error
+    check_fitting()
+    from sklearn.dummy import DummyClassifier
+    from sklearn.exceptions import FitFailedWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     answers = np.array([one.answer for one in examples])
     if len(set(answers)) < 2:
         return DummyClassifier(strategy="most_frequent").fit(features, answers)

@@ -110,7 +110,7 @@ class Asking:
         self, read: "Read", training: "Sequence[Example]", asked: "Sequence[Example]"
     ) -> "list[Answerer]":
         """Return probes; none, and a word on it, where they could not answer everything."""
-        from activation_oracles.baselines.probe import Probe, unknown
+        from activation_oracles.baselines.probe import Fitting, Probe, check_fitting, unknown
 
         known = self.known(training)
         if lost := unknown(asked, known):
@@ -120,13 +120,15 @@ class Asking:
                 file=sys.stderr,
             )
             return []
-        print(f"fitting probes to {len(known)} training examples", file=sys.stderr)
+        check_fitting()
+        print(f"probes are fitted to {len(known)} training examples", file=sys.stderr)
         found = [
             Probe("linear probe", read, "mean"),
             Probe("linear probe", read, "last"),
             Probe("nearest neighbours", read, "mean"),
         ]
-        return [probe.fit(known) for probe in found]
+        # Not yet: of a run that goes on they may have answered.
+        return [Fitting(probe, known) for probe in found]
 
     def known(self, training: "Sequence[Example]") -> "list[Example]":
         """Return the examples that probes are fitted to: those of tasks with few answers."""
@@ -144,12 +146,10 @@ class Asking:
     ) -> list[str]:
         """Let the oracle choose between the answers that its task knows, task by task."""
         from activation_oracles.evals.cases import subject_of
-        from activation_oracles.oracle.controls import Nothing
 
         rows: defaultdict[str, list[int]] = defaultdict(list)
         for index, one in enumerate(examples):
             rows[one.task].append(index)
-        controls = [Nothing()] if nothing else []
         said: dict[int, str] = {}
         for task, indices in rows.items():
             readings = [
@@ -157,10 +157,10 @@ class Asking:
                 for row in indices
             ]
             asked = [examples[row].question for row in indices]
-            chosen = self.oracle.choose(readings, asked, self.choices[task], controls=controls)
+            choose = self.oracle.choose_blind if nothing else self.oracle.choose
+            chosen = choose(readings, asked, self.choices[task])
             assert isinstance(chosen, list)
-            for index, answer in zip(indices, chosen, strict=True):
-                said[index] = answer.controls["nothing"].text if nothing else answer.text
+            said.update(zip(indices, (one.text for one in chosen), strict=True))
         return [said[index] for index in range(len(examples))]
 
     def of_subjects(self, own: "Read", base: "Read", *, closed: bool) -> "list[Answerer]":

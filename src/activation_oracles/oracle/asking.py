@@ -53,6 +53,11 @@ class Asker:
     """Times the relative strength of a difference at which its slots are written; None writes all
     at the oracle's own strength."""
 
+    @property
+    def weighs(self) -> bool:
+        """Whether differences are written by their strength."""
+        return self.in_proportion is not None
+
     def batch(self, asked: Sequence[Asked], *, whole: bool) -> Batch:
         """Pad prompts, with their answers (`whole`) or to be answered."""
         shown = [one.vectors for one in asked]

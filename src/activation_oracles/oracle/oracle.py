@@ -76,9 +76,7 @@ class Oracle:
         card = Card.load(adapter)
         if not isinstance(model, LanguageModel):
             model = load(model or (card.model if card else base_of(adapter)), **how)
-        note = ""
-        if card is None:
-            card, note = assumed_card(adapter, model)
+        card, note = (card, "") if card else assumed_card(adapter, model)
         card.check(model)
         return cls(model, model.add_adapter(adapter, name=name), card, note=note)
 
@@ -217,10 +215,12 @@ class Oracle:
             DataError: a question is empty.
             MismatchError: the vectors do not fit the oracle's model.
         """
-        readings, wordings = listed(activations, weighed=self._weighs), listed_questions(questions)
+        readings, wordings = (
+            listed(activations, weighed=self._asker.weighs),
+            listed_questions(questions),
+        )
         if on_text is not None and (len(readings), len(wordings), decoding.samples) != (1, 1, 1):
             raise DataError("Streaming takes one reading, one question and one sample.")
-
         found = answer_with_controls(
             partial(self._answering.say, decoding, how_sure, on_text),
             [Shown(reading, question) for reading in readings for question in wordings],
@@ -258,7 +258,7 @@ class Oracle:
                 questions as neither one nor the readings.
         """
         check_choices(choices)
-        readings = listed(activations, weighed=self._weighs)
+        readings = listed(activations, weighed=self._asker.weighs)
         asked = one_each(question, len(readings))
         chosen = answer_with_controls(
             partial(self._answering.choose, choices, how_sure),
@@ -267,6 +267,14 @@ class Oracle:
             max_new_tokens=Decoding().max_new_tokens,
         )
         return chosen[0] if isinstance(activations, Activations) else chosen
+
+    def choose_blind(
+        self, readings: Sequence[Activations], questions: Sequence[str], choices: Sequence[str]
+    ) -> list[Answer]:
+        """Return `choose`'s control `nothing`, one question a reading, and do not ask of these."""
+        check_choices(choices)
+        shown = [Shown(*pair, written=False) for pair in zip(readings, questions, strict=True)]
+        return self._answering.choose(choices, None, shown)
 
     def sweep(
         self,
@@ -284,14 +292,9 @@ class Oracle:
             assert isinstance(rows, list)
             found = [row[0] for row in rows]
         else:
-            chosen = self.choose(slots, question, choices, controls=controls)
-            assert isinstance(chosen, list)
-            found = chosen
+            found = self.choose(slots, question, choices, controls=controls)
+            assert isinstance(found, list)
         return tabulate(question, activations, found)
-
-    @property
-    def _weighs(self) -> bool:
-        return self._asker.in_proportion is not None
 
     def _asked(self, examples: Sequence[Example], vectors: Shows, *, answered: bool) -> list[Asked]:
         prompts = self._asker.prompts(examples, answered=answered)
