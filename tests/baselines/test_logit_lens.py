@@ -10,12 +10,12 @@ from activation_oracles.baselines.logit_lens import (
     spoken,
     token_scores,
     tokens,
-    unembedded,
     usual,
 )
 from activation_oracles.errors import DataError, MismatchError
 from activation_oracles.models.load import load
 from activation_oracles.models.target import Target
+from activation_oracles.models.unembed import unembedded
 from activation_oracles.types import Activations, Example
 
 SMALL = {
@@ -72,7 +72,8 @@ def test_the_lens_of_an_earlier_layer_is_the_norm_and_the_output_layer(target, c
 def test_many_vectors_run_in_parts_and_none_is_lost(target, monkeypatch):
     vectors = torch.randn(11, 32, generator=torch.Generator().manual_seed(0))
     whole = unembedded(target, vectors)
-    monkeypatch.setattr("activation_oracles.baselines.logit_lens.SLOTS_PER_PASS", 4)
+    for place in ("models.unembed", "baselines.logit_lens"):
+        monkeypatch.setattr(f"activation_oracles.{place}.SLOTS_PER_PASS", 4)
     assert torch.allclose(unembedded(target, vectors), whole, atol=1e-5)
     shown = [(vectors[:3], (1, 1, 2)), (vectors[3:], (2,) * 8)]
     common = usual(target, shown)

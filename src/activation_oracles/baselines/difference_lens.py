@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from activation_oracles.baselines.logit_lens import Shown, spoken, token_scores, top_tokens
+from activation_oracles.baselines.logit_lens import Shown, spoken, token_scores
 from activation_oracles.baselines.probe import Read
 from activation_oracles.errors import DataError, MismatchError
 from activation_oracles.models.target import Target
+from activation_oracles.models.unembed import top_tokens
 from activation_oracles.types import Example
 
 
