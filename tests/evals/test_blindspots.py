@@ -6,18 +6,12 @@ from random import Random
 
 import pytest
 
-from activation_oracles.baselines.probe import Probe
-from activation_oracles.cli.asking import Asking
 from activation_oracles.errors import ConfigError, DataError
-from activation_oracles.evals.answerers import Remembering
 from activation_oracles.evals.blindspots import blind_spots, of_answer
 from activation_oracles.evals.blindspots_table import as_json, markdown
-from activation_oracles.evals.evaluation import Record, run
+from activation_oracles.evals.evaluation import Record
 from activation_oracles.evals.grade import exact
 from activation_oracles.types import Example
-from activation_oracles.world.language.sentences import report_with
-from activation_oracles.world.language.tables import WITHHELD_GROUPS, wordings
-from activation_oracles.world.placing import WHOLE_TEXT, place
 
 PROBE, ORACLE = "linear probe, mean", "oracle"
 CONTROLS = ((ORACLE, "nothing"), (ORACLE, "donor"))
@@ -259,49 +253,3 @@ def test_the_matrix_is_a_table_for_people_and_data_for_programs():
     assert [one["verdict"] for one in held["spots"]] == ["unread", "unread", "read", "read"]
     assert held["spots"][0]["probe"]["who"] == PROBE
     assert held["spots"][0]["is_settled"] is True
-
-
-def village_rows(tokenizer, group, count, split):
-    """Return reports shown whole, every second of which has the group's label."""
-    random, found = Random(f"{group}/{split}"), []
-    for number in range(count):
-        answer = ("Yes", "No")[number % 2]
-        ids = place(tokenizer, report_with(random, group, answer).messages).ids
-        shown = tuple(range(2, len(ids)))[-WHOLE_TEXT:]
-        question = wordings()[group].reported[0]
-        found.append(Example(ids, shown, (4,), question, answer, group, f"{split}/{number}"))
-    return found
-
-
-@pytest.mark.slow
-def test_the_village_s_oracle_leaves_unread_what_it_was_never_taught_to_ask_for(demo):
-    pytest.importorskip("sklearn")
-    groups = ("night", "asking")
-    training, asked = (
-        [one for group in groups for one in village_rows(demo.model.tokenizer, group, count, split)]
-        for split, count in (("train", 60), ("test", 40))
-    )
-    target = demo.target()
-    read = Remembering(target.vectors)
-    asking = Asking(demo.oracle, {"": target}, dict.fromkeys(groups, ("Yes", "No")), 4, 0)
-    answerers = [one for one in asking.oracles(read, closed=True) if one.name != "oracle"]
-    answerers += [Probe("linear probe", read, pool).fit(training) for pool in ("mean", "last")]
-    spots = {one.concept: one for one in blind_spots(run(asked, answerers, exact)).spots}
-    assert "asking" in WITHHELD_GROUPS
-    assert (spots["night"].verdict, spots["asking"].verdict) == ("read", "unread")
-    assert spots["asking"].is_settled
-    scores = {
-        (name, sight.who.split()[0]): sight.score.score
-        for name, spot in spots.items()
-        for sight in (spot.oracle, spot.probe)
-    }
-    # What docs/evaluate.md says; another machine's rounding may turn an answer over.
-    assert scores == pytest.approx(
-        {
-            ("night", "oracle,"): 0.925,
-            ("night", "linear"): 0.950,
-            ("asking", "oracle,"): 0.475,
-            ("asking", "linear"): 0.975,
-        },
-        abs=0.051,
-    )
