@@ -36,7 +36,7 @@ _STILL = Dose(0)
 
 def named(texts: Sequence[str], concept: Concept) -> list[float]:
     """Return 1 for each text that holds one of the concept's words, whole and in any case."""
-    return [float(_words(concept).search(_plain(text)) is not None) for text in texts]
+    return [float(_words(concept.shown_by).search(_plain(text)) is not None) for text in texts]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Classifier:
     """Logistic regression on words and pairs of words (scikit-learn, extra `eval`).
 
     Learnt from the concept's own texts, `about` against `not_about`; of other words it knows
-    nothing.
+    nothing. Of the general concepts' pairs, left out in turn, it tells 58 % apart (as by chance:
+    50), of those about languages 94: fit for concepts with many texts, or with words of their own.
     """
 
     strength: float = 10.0
@@ -57,7 +58,7 @@ class Classifier:
             ConfigError: scikit-learn is not installed.
             DataError: the concept has no texts to learn from, or none with words.
         """
-        fitted = _fitted(concept, self.strength)
+        fitted = _fitted(concept.name, concept.about, concept.not_about, self.strength)
         return fitted.predict_proba(list(texts))[:, 1].tolist() if texts else []
 
 
@@ -151,9 +152,9 @@ class ApiJudge:
 
 
 @lru_cache(maxsize=1024)
-def _words(concept: Concept) -> re.Pattern[str]:
-    words = (r"\s+".join(map(re.escape, _plain(one).split())) for one in concept.shown_by)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
+def _words(words: tuple[str, ...]) -> re.Pattern[str]:
+    some = (r"\s+".join(map(re.escape, _plain(one).split())) for one in words)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(some)})(?!\w)", re.IGNORECASE)
 
 
 def _plain(text: str) -> str:
@@ -162,11 +163,11 @@ def _plain(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _fitted(concept: Concept, strength: float) -> Any:
+def _fitted(name: str, about: Sequence[str], not_about: Sequence[str], strength: float) -> Any:
     """Return something with `predict_proba`, fitted to a concept's texts."""
-    if not concept.about:
+    if not about:
         raise DataError(
-            f"A classifier learns {concept.name!r} from texts about it, which it lacks. Give it "
+            f"A classifier learns {name!r} from texts about it, which it lacks. Give it "
             "`about` and `not_about`, or take another judge."
         )
     try:
@@ -179,11 +180,10 @@ def _fitted(concept: Concept, strength: float) -> Any:
         ) from error
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     fitted = make_pipeline(words, LogisticRegression(C=strength, max_iter=2000))
-    texts = [*concept.about, *concept.not_about]
     try:
-        return fitted.fit(texts, [1] * len(concept.about) + [0] * len(concept.not_about))
+        return fitted.fit([*about, *not_about], [1] * len(about) + [0] * len(not_about))
     except ValueError as error:
-        raise DataError(f"A classifier cannot learn {concept.name!r}: {error}") from error
+        raise DataError(f"A classifier cannot learn {name!r}: {error}") from error
 
 
 def _inspect_models() -> Any:
