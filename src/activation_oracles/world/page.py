@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from string import Template
 
-from activation_oracles.evals.report.charts import bar, embedded, style
+from activation_oracles.pages import bar, embedded, style
 from activation_oracles.world.demo import Cell, Demonstration
 from activation_oracles.world.scores import ScoreRow
 

@@ -9,10 +9,10 @@ import pytest
 
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.evaluation import Record
-from activation_oracles.evals.report.charts import embedded
 from activation_oracles.evals.report.page import page
 from activation_oracles.evals.report.report import report
 from activation_oracles.evals.report.runs import Run
+from activation_oracles.pages import embedded
 from sample_runs import HOSTILE, examples, run
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from activation_oracles.evals.calibration import Calibration
-from activation_oracles.evals.report.charts import Dot, Line, chart
 from activation_oracles.evals.report.measured import Measured, kept_of_surest
 from activation_oracles.evals.report.report import Report
 from activation_oracles.evals.report.slices import LAYERS, Curve, Slices
 from activation_oracles.evals.report.tables import measures
+from activation_oracles.pages import Dot, Line, chart
 from activation_oracles.statistics import Estimate
 
 _TICKS = ((0.0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1.0, "1"))

@@ -6,9 +6,9 @@ from html import escape
 from math import floor, log10
 from typing import Any, Literal
 
-from activation_oracles.evals.report.charts import Dot, Line, bar, chart
 from activation_oracles.evals.report.grids import Figure, Grid, Row
 from activation_oracles.evals.report.report import Report
+from activation_oracles.pages import Dot, Line, bar, chart
 
 Metric = Literal["accuracy", "loss"]
 METRICS: tuple[Metric, ...] = ("accuracy", "loss")

@@ -11,13 +11,13 @@ from string import Template
 from typing import Any
 
 from activation_oracles.evals.report import tables
-from activation_oracles.evals.report.charts import embedded, style
 from activation_oracles.evals.report.figures import by_group, confidences
 from activation_oracles.evals.report.grid_table import grids
 from activation_oracles.evals.report.heat_table import heats
 from activation_oracles.evals.report.report import Report
 from activation_oracles.evals.report.rows import rows
 from activation_oracles.evals.report.runs import Run
+from activation_oracles.pages import embedded, section, style
 
 
 def page(report: Report) -> str:
@@ -31,18 +31,16 @@ def page(report: Report) -> str:
         warnings="".join(map(_unfinished, report.runs)),
         # What is about answers is left out where there are none.
         without_runs="" if report.runs else " hidden",
-        grids=_section("Settings side by side", _GRIDS, grids(report)),
+        grids=section("Settings side by side", _GRIDS, grids(report)),
         scores=tables.scores(report),
-        advantages=_section(
+        advantages=section(
             "Advantage over the best control", _ADVANTAGES, tables.advantages(report)
         ),
-        baselines=_section("Over everyone else", _BASELINES, tables.gains(report)),
-        between=_section("Runs against each other", _BETWEEN, tables.between(report)),
-        slices=_section("By layers and tokens", _SLICES, "".join(by_group(report))),
-        heats=_section(
-            "Over the control, token by token and layer by layer", _HEATS, heats(report)
-        ),
-        measured=_section("How sure, how right", _MEASURED, "".join(confidences(report.measured))),
+        baselines=section("Over everyone else", _BASELINES, tables.gains(report)),
+        between=section("Runs against each other", _BETWEEN, tables.between(report)),
+        slices=section("By layers and tokens", _SLICES, "".join(by_group(report))),
+        heats=section("Over the control, token by token and layer by layer", _HEATS, heats(report)),
+        measured=section("How sure, how right", _MEASURED, "".join(confidences(report.measured))),
         about="".join(map(_about, report.runs)),
         rows=embedded(held),
     )
@@ -109,12 +107,6 @@ def _unfinished(run: Run) -> str:
         f'<p class="warning">{escape(run.name)} is not finished: what it has answered so far is '
         "here, and the rest is not.</p>"
     )
-
-
-def _section(title: str, said: str, body: str) -> str:
-    if not body:
-        return ""
-    return f'<h2>{escape(title)}</h2><p class="soft">{escape(said)}</p>{body}'
 
 
 def _about(run: Run) -> str:

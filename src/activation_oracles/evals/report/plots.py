@@ -3,14 +3,11 @@
 Drawn from the same numbers as the page. The same report gives the same bytes.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from math import nan
 from pathlib import Path
 from typing import Any
 
-from activation_oracles.errors import ConfigError
 from activation_oracles.evals.evaluation import Row
 from activation_oracles.evals.report.grid_table import METRICS, others
 from activation_oracles.evals.report.grids import Grid
@@ -19,25 +16,7 @@ from activation_oracles.evals.report.measured import Measured, kept_of_surest
 from activation_oracles.evals.report.report import Report, side_by_side
 from activation_oracles.evals.report.runs import Run
 from activation_oracles.evals.report.slices import Curve, Slices
-from activation_oracles.files import writing
-from activation_oracles.statistics import Estimate
-
-FORMATS = ("png", "svg")
-_COLOURS = ("#0b5cad", "#b3541e", "#2f7d4f", "#7a4fa3")
-"""One a run, over again where there are more."""
-_GREY = "#8a919b"
-_WIDTH = 6.4
-_SETTINGS: dict[str, Any] = {
-    # What people wrote is no formula.
-    "text.parse_math": False,
-    "svg.hashsalt": "activation-oracles",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "font.size": 9,
-}
-
-Drawn = tuple[str, Any]
-"""A file's name and its figure."""
+from activation_oracles.figures import GREY, WIDTH, Drawn, colour_of, dots, save, sheet
 
 
 def save_plots(report: Report, folder: Path) -> list[Path]:
@@ -51,30 +30,7 @@ def save_plots(report: Report, folder: Path) -> list[Path]:
         ConfigError: matplotlib is not installed.
         DataError: the files cannot be written.
     """
-    matplotlib = _matplotlib()
-    folder.mkdir(parents=True, exist_ok=True)
-    found: list[Path] = []
-    with matplotlib.rc_context(_SETTINGS):
-        for number, (name, figure) in enumerate(_figures(report), start=1):
-            slug = "-".join(re.findall(r"\w+", name.casefold()))[:80]
-            for kind in FORMATS:
-                path = folder / f"{number:02}-{slug}.{kind}"
-                # A date would make other bytes of the same figure.
-                about: dict[str, Any] = {"Date": None} if kind == "svg" else {}
-                with writing(path) as part:
-                    figure.savefig(part, format=kind, dpi=200, metadata=about)
-                found.append(path)
-    return found
-
-
-def _matplotlib() -> Any:
-    try:
-        return import_module("matplotlib")
-    except ImportError as error:
-        raise ConfigError(
-            "Plots need matplotlib: pip install 'activation-oracles[eval]', or leave out `plots`; "
-            "the page needs none."
-        ) from error
+    return save(_figures(report), folder)
 
 
 def _figures(report: Report) -> Iterator[Drawn]:
@@ -96,24 +52,18 @@ def _figures(report: Report) -> Iterator[Drawn]:
         yield f"confidence {name}", _confidence(name, measured)
 
 
-def _figure(height: float, num_columns: int = 1, width: float = _WIDTH) -> tuple[Any, Any]:
-    # Not pyplot, which keeps every figure and looks for a screen.
-    figure = import_module("matplotlib.figure").Figure((width, height), layout="constrained")
-    return figure, figure.subplots(1, num_columns, squeeze=False)[0]
-
-
 def _scores(task: str, report: Report, rows: Sequence[tuple[Run, Row]]) -> Any:
-    figure, (axes,) = _figure(1.2 + 0.24 * len(rows))
+    figure, (axes,) = sheet(1.2 + 0.24 * len(rows))
     places = {run.name: place for place, run in enumerate(report.runs)}
-    _dots(
+    dots(
         axes,
         [(_named(run, row, report), row.estimate) for run, row in rows],
-        [_colour(places[run.name]) if row.control is None else _GREY for run, row in rows],
+        [colour_of(places[run.name]) if row.control is None else GREY for run, row in rows],
     )
     first = rows[0][1]
-    axes.axvline(first.chance, color=_GREY, linestyle=":", label=f"chance {first.chance:.2f}")
+    axes.axvline(first.chance, color=GREY, linestyle=":", label=f"chance {first.chance:.2f}")
     majority = f"majority {first.majority:.2f}"
-    axes.axvline(first.majority, color=_GREY, linestyle="--", label=majority)
+    axes.axvline(first.majority, color=GREY, linestyle="--", label=majority)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2, frameon=False)
     axes.set(xlim=(-0.02, 1.02), title=task)
     return figure
@@ -130,27 +80,17 @@ def _advantages(report: Report) -> Any:
         for place, (run, summary) in enumerate(zip(report.runs, report.summaries, strict=True))
         for one in summary.advantages
     ]
-    figure, (axes,) = _figure(1.0 + 0.26 * len(rows))
-    _dots(axes, [row[1:] for row in rows], [_colour(place) for place, *_ in rows])
-    axes.axvline(0, color=_GREY, linewidth=0.8)
+    figure, (axes,) = sheet(1.0 + 0.26 * len(rows))
+    dots(axes, [row[1:] for row in rows], [colour_of(place) for place, *_ in rows])
+    axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set(xlim=(-1.02, 1.02), title="advantage over the best control")
     return figure
-
-
-def _dots(axes: Any, rows: Sequence[tuple[str, Estimate | None]], colours: Sequence[str]) -> None:
-    """Draw one dot a row with its interval, the first row uppermost."""
-    for place, ((_, one), colour) in enumerate(zip(rows, colours, strict=True)):
-        if one is not None:
-            axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2, alpha=0.5)
-            axes.plot([one.score], [place], "o", color=colour, markersize=5)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
 def _slices(one: Slices) -> Any:
     whos = list(dict.fromkeys(curve.who for curve in one.curves if curve.control is None))
     runs = list(dict.fromkeys(curve.run for curve in one.curves))
-    figure, columns = _figure(4.0, len(whos), 3.6 * len(whos))
+    figure, columns = sheet(4.0, len(whos), 3.6 * len(whos))
     for axes, who in zip(columns, whos, strict=True):
         for curve in one.curves:
             if curve.who == who:
@@ -167,7 +107,7 @@ def _slices(one: Slices) -> Any:
 def _curve(axes: Any, curve: Curve, runs: Sequence[str]) -> None:
     held = [(place, one) for place, one in enumerate(curve.scores) if one is not None]
     places, scores = [place for place, _ in held], [one for _, one in held]
-    colour = _colour(runs.index(curve.run)) if curve.control is None else _GREY
+    colour = colour_of(runs.index(curve.run)) if curve.control is None else GREY
     axes.errorbar(
         places,
         [one.score for one in scores],
@@ -187,7 +127,7 @@ def _curve(axes: Any, curve: Curve, runs: Sequence[str]) -> None:
 
 def _heat(one: Heat) -> Any:
     num_columns, num_rows = len(one.layers), len(one.tokens)
-    figure, (axes,) = _figure(1.6 + 0.3 * num_rows, width=max(_WIDTH, 1.8 + 0.5 * num_columns))
+    figure, (axes,) = sheet(1.6 + 0.3 * num_rows, width=max(WIDTH, 1.8 + 0.5 * num_columns))
     gains = [[nan if cell is None else cell.score for cell in row] for row in one.cells]
     # The middle of the colours is 0, wherever the gains lie.
     image = axes.imshow(gains, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
@@ -210,14 +150,14 @@ def _heat(one: Heat) -> Any:
 def _grid(grid: Grid, task: str | None) -> Any:
     """Draw a task's figures, a setting a line, the best uppermost."""
     rows = grid.rows(task)
-    figure, columns = _figure(1.2 + 0.26 * len(rows), len(METRICS), 1.5 * _WIDTH)
+    figure, columns = sheet(1.2 + 0.26 * len(rows), len(METRICS), 1.5 * WIDTH)
     for axes, metric in zip(columns, METRICS, strict=True):
         for place, row in enumerate(rows):
             one = getattr(row, metric)
             if one is not None and one.low is not None:
-                axes.plot([one.low, one.high], [place, place], color=_colour(0), alpha=0.5)
+                axes.plot([one.low, one.high], [place, place], color=colour_of(0), alpha=0.5)
             if one is not None:
-                axes.plot([one.mean], [place], "o", color=_colour(0), markersize=5)
+                axes.plot([one.mean], [place], "o", color=colour_of(0), markersize=5)
         axes.set_yticks(range(len(rows)), [others(row, "") for row in rows])
         axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=metric)
     columns[0].set_xlim(-0.02, 1.02)
@@ -227,20 +167,19 @@ def _grid(grid: Grid, task: str | None) -> Any:
 
 
 def _confidence(name: str, one: Measured) -> Any:
-    figure, (left, right) = _figure(3.4, 2, 2 * _WIDTH / 1.8)
-    left.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8)
-    for held, colour, said in ((one.before, _GREY, "as stated"), (one.after, _colour(0), "fitted")):
+    figure, (left, right) = sheet(3.4, 2, 2 * WIDTH / 1.8)
+    left.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
+    for held, colour, said in (
+        (one.before, GREY, "as stated"),
+        (one.after, colour_of(0), "fitted"),
+    ):
         sure, hits = ([bin.confidence for bin in held.bins], [bin.share_right for bin in held.bins])
         left.vlines(sure, [bin.low for bin in held.bins], [bin.high for bin in held.bins], colour)
         left.plot(sure, hits, "o-", color=colour, label=f"{said}, ECE {held.ece:.3f}")
     left.set(xlabel="confidence", ylabel="share right", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     left.legend(frameon=False)
     kept = kept_of_surest(one.after.bins)
-    right.plot([share for share, _ in kept], [hits for _, hits in kept], "o-", color=_colour(0))
+    right.plot([share for share, _ in kept], [hits for _, hits in kept], "o-", color=colour_of(0))
     right.set(xlabel="coverage", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     figure.suptitle(name)
     return figure
-
-
-def _colour(place: int) -> str:
-    return _COLOURS[place % len(_COLOURS)]

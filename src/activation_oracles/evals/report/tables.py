@@ -3,14 +3,14 @@
 Everything that is not a number is escaped.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
 from activation_oracles.evals.evaluation import Comparison, Row
-from activation_oracles.evals.report.charts import bar, gain_bar
 from activation_oracles.evals.report.measured import Measured
 from activation_oracles.evals.report.report import Report, side_by_side
 from activation_oracles.evals.report.runs import readers
+from activation_oracles.pages import bar, gain_bar, table
 from activation_oracles.statistics import Estimate
 
 _SCORES = ("who", "control", "run", "#score (95 %)", "0 to 1", "#n / units", "#unscorable")
@@ -22,7 +22,7 @@ _MEASURES = ("", "#answers", "#right", "#confidence", "#ECE", "#Brier", "#AUROC"
 
 def scores(report: Report) -> str:
     """Return the scoreboard: task by task, answerer by answerer, the runs below each other."""
-    return _table("scores", _SCORES, _score_rows(report))
+    return table("scores", _SCORES, _score_rows(report))
 
 
 def advantages(report: Report) -> str:
@@ -32,7 +32,7 @@ def advantages(report: Report) -> str:
         for run, one in zip(report.runs, report.summaries, strict=True)
         for gain in one.advantages
     ]
-    return _table("gains", _ADVANTAGES, found)
+    return table("gains", _ADVANTAGES, found)
 
 
 def gains(report: Report) -> str:
@@ -43,7 +43,7 @@ def gains(report: Report) -> str:
         for gain in one.gains
         if gain.other_control is None or gain.other not in readers(run.records)
     ]
-    return _table("gains", _ADVANTAGES, found)
+    return table("gains", _ADVANTAGES, found)
 
 
 def between(report: Report) -> str:
@@ -53,29 +53,12 @@ def between(report: Report) -> str:
         for one in report.between
         for gain in [one.comparison.gain]
     ]
-    return _table("gains", _BETWEEN, found)
+    return table("gains", _BETWEEN, found)
 
 
 def measures(one: Measured) -> str:
     """Return how far confidences can be trusted, as stated and calibrated."""
-    return _table("measures", _MEASURES, _measures(one))
-
-
-def _table(kind: str, heads: Sequence[str], rows: Iterable[str]) -> str:
-    body = "".join(rows)
-    if not body:
-        return ""
-    written = "".join(
-        f'<th scope="col"{_NUMBER if head.startswith("#") else ""}>{head.removeprefix("#")}</th>'
-        for head in heads
-    )
-    return (
-        f'<div class="scroll"><table class="scores {kind}"><thead><tr>{written}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-_NUMBER = ' class="number"'
+    return table("measures", _MEASURES, _measures(one))
 
 
 def _score_rows(report: Report) -> Iterable[str]:

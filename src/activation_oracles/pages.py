@@ -1,13 +1,17 @@
-"""Drawings for pages: SVG that stands in the page itself, coloured by the page's own style."""
+"""What pages share: their style, tables, and drawings, SVG that stands in the page itself.
+
+A page is one file that needs nothing else, so all of it is text that is put together.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
-STYLE = Path(__file__).with_name("page.css")
+STYLE = Path(__file__).with_suffix(".css")
+_NUMBER = ' class="number"'
 _WIDTH, _HEIGHT = 320, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 8, 36
 _MOST_TICKS = 12
@@ -48,6 +52,35 @@ def embedded(value: Any) -> str:
     # Inside a script element only "<" could end it; JSON may write it as an escape.
     held = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return held.replace("<", "\\u003c")
+
+
+def section(title: str, said: str, body: str) -> str:
+    """Return a part of a page: its title, what is to be said of it, and HTML; empty without any."""
+    if not body:
+        return ""
+    return f'<h2>{escape(title)}</h2><p class="soft">{escape(said)}</p>{body}'
+
+
+def table(kind: str, heads: Sequence[str], rows: Iterable[str]) -> str:
+    """Return a table, empty without rows.
+
+    Args:
+        kind: what the style calls it.
+        heads: of the columns; `#` marks numbers.
+        rows: their HTML.
+    """
+    body = "".join(rows)
+    if not body:
+        return ""
+    written = "".join(
+        f'<th scope="col"{_NUMBER if head.startswith("#") else ""}>'
+        f"{escape(head.removeprefix('#'))}</th>"
+        for head in heads
+    )
+    return (
+        f'<div class="scroll"><table class="scores {kind}"><thead><tr>{written}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def bar(score: float, low: float, high: float, marks: Mapping[str, float]) -> str:
