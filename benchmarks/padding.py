@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import tyro
-from train_step import Batch, Mixture
+from training_step.mixture import Batch, Mixture
 
 from activation_oracles.models.batching import batches as cut
 from activation_oracles.models.batching import hosts, per_pass
