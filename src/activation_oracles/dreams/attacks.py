@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -26,7 +26,8 @@ from activation_oracles.types import Activations
 
 NORMAL, REDTEAM, SILENT = "normal", "red-team", "silent"
 CAA, MEAN = "CAA", "mean difference"
-KINDS = (NORMAL, REDTEAM, SILENT, CAA, MEAN)
+Kind = Literal["normal", "red-team", "silent", "CAA", "mean difference"]
+KINDS: tuple[Kind, ...] = (NORMAL, REDTEAM, SILENT, CAA, MEAN)
 """What the oracle should believe; what it should believe of a vector that leaves the target as it
 is; what it should not see in one that moves the target; and directions from contrast, last token
 and all tokens."""
@@ -40,6 +41,8 @@ class AttackConfig(Settings):
     """Where vectors are added to the target, and what the oracle is told of them."""
     search: DreamConfig = Field(default_factory=DreamConfig)
     """The budget of every attack."""
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+    """Which vectors are made of each concept."""
     seeds: Annotated[int, Field(ge=1)] = 2
     """Normal dreams of each concept, each from noise of its own."""
     seed: int = 0
@@ -106,28 +109,27 @@ def make(
         DataError: a concept has no texts for contrast.
     """
     bare = [one.name for one in concepts if not one.about]
-    if bare:
+    if bare and {SILENT, CAA, MEAN} & set(config.kinds):
         raise DataError(
             f"The concepts {bare[:5]} have no texts `about` and `not_about`, which their rivals "
             "from contrast are made of, and attacks that hide one."
         )
-    rivals = [
-        _contrast(target, one, kind, config.layer) for kind in (CAA, MEAN) for one in concepts
-    ]
-    attack = _Attack(oracles, tuple(concepts), config)
-    believed = [Says(one.question, one.answer) for one in concepts]
+    attack = _Attack(oracles, target, tuple(concepts), config)
     found: list[Made] = []
-    for seed in range(config.seeds):
-        found += attack.run(NORMAL, believed, _noise(concepts, target, config.seed + seed), seed)
+    if NORMAL in config.kinds:
+        for seed in range(config.seeds):
+            found += attack.believed(NORMAL, seed)
     calm = _chats(neutral.prompts)
-    harmless = Harmless(Prompts(target, calm), config.dose, config.harmless)
-    starts = _noise(concepts, target, config.seed)
-    found += attack.run(REDTEAM, believed, starts, terms=[harmless])
-    both = calm + _chats(prompts or asked_of(concepts))
-    faithful = Faithful(Prompts(target, both), config.dose, config.faithful)
-    steering = torch.stack([one.vector.vectors[0] for one in rivals[: len(concepts)]])
-    found += attack.run(SILENT, [Not(one) for one in believed], steering, terms=[faithful])
-    return found + rivals
+    if REDTEAM in config.kinds:
+        harmless = Harmless(Prompts(target, calm), config.dose, config.harmless)
+        found += attack.believed(REDTEAM, terms=[harmless])
+    if SILENT in config.kinds:
+        both = calm + _chats(prompts or asked_of(concepts))
+        found += attack.unseen([Faithful(Prompts(target, both), config.dose, config.faithful)])
+    for kind in (CAA, MEAN):
+        if kind in config.kinds:
+            found += attack.contrasted(kind)
+    return found
 
 
 def asked_of(concepts: Sequence[Concept]) -> tuple[str, ...]:
@@ -141,18 +143,46 @@ class _Attack:
     """Who is attacked, for which concepts, and how."""
 
     oracles: Oracle | Sequence[Oracle]
+    target: Target
     concepts: tuple[Concept, ...]
     config: AttackConfig
 
-    def run(
+    def believed(self, kind: str, seed: int = 0, terms: Sequence[Term] = ()) -> list[Made]:
+        """Dream of what the oracle should believe, each from noise of its own."""
+        # By the concept's name: which others are attacked with it changes nothing.
+        drawn = self.config.seed + seed
+        numbers = [zlib.crc32(f"{drawn}/{one.name}".encode()) for one in self.concepts]
+        starts = [noise(1, self.target.model.width, seed=number) for number in numbers]
+        wishes = [Says(one.question, one.answer) for one in self.concepts]
+        return self._run(kind, wishes, torch.cat(starts), seed, terms)
+
+    def unseen(self, terms: Sequence[Term]) -> list[Made]:
+        """Dream of what the oracle should not see, each from what steers."""
+        starts = torch.cat([one.vector.vectors for one in self.contrasted(CAA)])
+        wishes = [Not(Says(one.question, one.answer)) for one in self.concepts]
+        return self._run(SILENT, wishes, starts, 0, terms)
+
+    def contrasted(self, kind: str) -> list[Made]:
+        """Return directions from contrast."""
+        positions = "last token" if kind == CAA else "all"
+        layer = self.config.layer
+        return [
+            Made(
+                one.name,
+                kind,
+                contrast(self.target, one.about, one.not_about, layer=layer, positions=positions),
+            )
+            for one in self.concepts
+        ]
+
+    def _run(
         self,
         kind: str,
         wishes: Sequence[Wish],
         starts: Float[Tensor, "concept d_model"],
-        seed: int = 0,
-        terms: Sequence[Term] = (),
+        seed: int,
+        terms: Sequence[Term],
     ) -> list[Made]:
-        """Dream one vector for each concept."""
         attempts = [
             Attempt(one.name, wish, start)
             for one, wish, start in zip(self.concepts, wishes, starts, strict=True)
@@ -167,18 +197,3 @@ class _Attack:
 
 def _chats(prompts: Sequence[str]) -> tuple[Chat, ...]:
     return tuple([{"role": "user", "content": prompt}] for prompt in prompts)
-
-
-def _noise(
-    concepts: Sequence[Concept], target: Target, seed: int
-) -> Float[Tensor, "concept d_model"]:
-    # By the concept's name: which others are attacked with it changes nothing.
-    width = target.model.width
-    numbers = [zlib.crc32(f"{seed}/{one.name}".encode()) for one in concepts]
-    return torch.cat([noise(1, width, seed=number) for number in numbers])
-
-
-def _contrast(target: Target, concept: Concept, kind: str, layer: int) -> Made:
-    positions = "last token" if kind == CAA else "all"
-    vector = contrast(target, concept.about, concept.not_about, layer=layer, positions=positions)
-    return Made(concept.name, kind, vector)

@@ -5,7 +5,7 @@ target whole. It is compared with what random directions do to the same concept,
 same kind of vector does that was made for another concept: labels shuffled.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Annotated
@@ -30,6 +30,7 @@ from activation_oracles.dreams.effect import (
     strongest,
 )
 from activation_oracles.dreams.findings import Effect, Measured, Said
+from activation_oracles.dreams.judging import Judge
 from activation_oracles.dreams.terms import Harmless, Prompts
 from activation_oracles.dreams.wishes import Says
 from activation_oracles.errors import DataError
@@ -39,8 +40,6 @@ from activation_oracles.tasks.settings import Settings
 
 AT_ONCE = 64
 """Vectors that go through a model together."""
-Judge = Callable[[Sequence[str], Concept], list[float]]
-"""Tells of each text how much it shows a concept, from 0 to 1."""
 
 
 class BatteryConfig(Settings):

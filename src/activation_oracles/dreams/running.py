@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from activation_oracles.dreams.attacks import Made, asked_of, make
-from activation_oracles.dreams.battery import Battery, BatteryConfig, Judge, check_complete
+from activation_oracles.dreams.battery import Battery, BatteryConfig, check_complete
 from activation_oracles.dreams.concepts import Concept
 from activation_oracles.dreams.effect import Neutral
 from activation_oracles.dreams.findings import Measured
+from activation_oracles.dreams.judging import Judge
 from activation_oracles.dreams.store import FOUND, keep, kept, read_found, write_found
 from activation_oracles.files import claim
 from activation_oracles.models.target import Target
