@@ -8,6 +8,7 @@ import torch
 from activation_oracles.dreams.concepts import GENERAL, Concept, load_concepts
 from activation_oracles.dreams.judging import ApiJudge, Classifier, ModelJudge, named
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.world.concepts import concepts as things
 
 CONCEPTS = {one.name: one for one in load_concepts(GENERAL)}
 BIRD, FISH, REFUSAL = (CONCEPTS[name] for name in ("bird", "fish", "refusal"))
@@ -86,6 +87,19 @@ def test_a_model_chooses_by_its_own_likelihoods(target):
             means.append(logs[len(prompt) - 1 : -1].gather(1, torch.tensor(said)[:, None]).mean())
         assert score == pytest.approx(torch.stack(means).softmax(0)[0].item(), abs=1e-5)
     assert judge([], BIRD) == []
+
+
+def test_the_village_goes_on_with_a_text_by_what_it_is_about(village):
+    judge = ModelJudge(
+        village.target(), things(), asked="{text} It is the", answered=" {answer}.", as_chat=False
+    )
+    owns, others = [], []
+    for thing in things()[:8]:
+        scores = judge([f"It {thing.shown_by[1]}.", thing.instead[0]], thing)
+        owns.append(scores[0])
+        others.append(scores[1])
+    above = [own > other for own in owns for other in others]
+    assert sum(above) / len(above) > 0.75
 
 
 def test_the_answers_to_choose_from_are_the_same_in_every_run_and_order(target):

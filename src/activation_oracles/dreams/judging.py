@@ -31,7 +31,6 @@ OTHERS = 7
 ASKED = "A language model wrote this:\n\n{text}\n\n{question}"
 _CHOOSE = "{question} Answer with one of these: {choices}."
 _YES_NO = '{question} Would "{answer}" be right? Answer Yes or No.'
-_STILL = Dose(0)
 
 
 def named(texts: Sequence[str], concept: Concept) -> list[float]:
@@ -73,6 +72,10 @@ class ModelJudge:
     choice is between Yes and No."""
     asked: str = ASKED
     """What the model is told, with `{text}` and `{question}` in it."""
+    answered: str = "{answer}"
+    """How it would say an answer."""
+    as_chat: bool = True
+    """Whether it is a user who asks; else the answer goes on with the text."""
 
     def __call__(self, texts: Sequence[str], concept: Concept) -> list[float]:
         """Return for each text the probability of the concept's answer.
@@ -81,9 +84,10 @@ class ModelJudge:
         """
         answers, question = self.choices(concept)
         asked = [self.asked.format(text=text, question=question) for text in texts]
-        chats = [[{"role": "user", "content": one}] for one in asked]
-        cases = [Case(chat, reply=answer) for chat in chats for answer in answers]
-        scores = torch.tensor(likelihoods(self.target, cases, _STILL)).view(-1, len(answers))
+        told = [[{"role": "user", "content": one}] if self.as_chat else one for one in asked]
+        said = [self.answered.format(answer=one) for one in answers]
+        cases = [Case(prompt, reply=one) for prompt in told for one in said]
+        scores = torch.tensor(likelihoods(self.target, cases, Dose(0))).view(-1, len(answers))
         return scores.softmax(dim=1)[:, 0].tolist()
 
     def choices(self, concept: Concept) -> tuple[list[str], str]:
@@ -109,7 +113,7 @@ class ApiJudge:
     """A model behind an interface, through inspect_ai (extra `inspect`), which says Yes or No."""
 
     name: str
-    """As inspect_ai names it: `openai/gpt-4o-mini`, `hf/Qwen/Qwen3-8B`, `mockllm/model`."""
+    """As inspect_ai names it: `openai/gpt-4o-mini`, `hf/Qwen/Qwen3-8B`."""
     asked: str = ASKED
     """What the model is told, with `{text}` and `{question}` in it."""
     settings: Mapping[str, Any] = field(default_factory=dict)
