@@ -63,7 +63,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     """Return the settings."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--turns", type=int, default=3)
@@ -111,7 +111,7 @@ def arithmetic(oracle: Oracle, attempts: list[Attempt], layer: int, steps: int) 
     times: list[float] = []
     for _ in range(5):
         started = time.perf_counter()
-        square @ square
+        torch.mm(square, square)
         if oracle.model.device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - started)

@@ -45,6 +45,15 @@ COMMANDS: dict[str, Command] = {
     "steer export": Command(
         "activation_oracles.cli.steer", "ExportVector", "write vectors for llama.cpp (GGUF)"
     ),
+    "dream": Command(
+        "activation_oracles.cli.dream", "Dream", "make vectors that an oracle would swear by"
+    ),
+    "redteam": Command(
+        "activation_oracles.cli.redteam", "RedTeam", "count what fools an oracle, and what steers"
+    ),
+    "harden": Command(
+        "activation_oracles.cli.harden", "Harden", "train an oracle on against what fools it"
+    ),
     "demo": Command(
         "activation_oracles.cli.demo", "Demo", "read a secret out of the embedded world's model"
     ),

@@ -37,7 +37,7 @@ def concepts(*, hardening: bool = False) -> tuple[Concept, ...]:
 
 
 def neutral(*, texts: int = 12, prompts: int = 4) -> Neutral:
-    """Return texts and prompts of the village that are about no thing to dream of."""
+    """Return texts about people, and small talk: all that a steered model should still read."""
     random = Random("neutral")
     said = [draw_scene(random, "people").messages[0].content for _ in range(texts)]
     asked = [draw_scene(random, "talk").messages[0].content for _ in range(10 * prompts)]

@@ -1,0 +1,174 @@
+"""`ao dream`: vectors of which an oracle says what it is told to say, made by gradient."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from activation_oracles.cli.dreaming import Attacked
+from activation_oracles.cli.steer import listed
+from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.files import naming_what_fails, writing
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from activation_oracles.dreams.dream import Dream as Dreamt
+    from activation_oracles.dreams.dream import DreamConfig
+    from activation_oracles.dreams.terms import Term
+    from activation_oracles.dreams.wishes import Wish
+    from activation_oracles.models.target import Target
+    from activation_oracles.oracle.oracle import Oracle
+
+DREAMS = "dreams.json"
+"""What came of the dreams of a folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dream:
+    """Search for vectors that make an oracle give an answer; see docs/dream.md."""
+
+    attacked: Annotated[Attacked, tyro.conf.arg(name="")] = field(default_factory=Attacked)
+    question: tuple[str, ...]
+    """What the oracle is asked; of several, all answers are wanted at once."""
+    answer: tuple[str, ...]
+    """What it should say, one for each question."""
+    any: bool = False
+    """Of several answers, one is enough."""
+    suppress: bool = False
+    """It should not say it."""
+    seeds: int = 4
+    """How many dreams, each from noise of its own."""
+    seed: int = 0
+    """Where the first one's noise is drawn from."""
+    start: tuple[str, ...] = ()
+    """Begin from saved vectors instead of noise."""
+    harmless: float = 0.0
+    """Above 0: a red-team attack, which leaves the target as it is. Weight of the change on neutral
+    prompts, in units of the stream's mean square; 3 is a start."""
+    strength: float = 1.0
+    """At which it should be harmless, in multiples of the stream's length."""
+    neutral: str | None = None
+    """File of neutral prompts, one a line; by default a small set."""
+    steps: int = 150
+    """Steps of AdamW, at most."""
+    learning_rate: float = 0.01
+    """AdamW's."""
+    tau: float = 0.01
+    """The search ends when the answer is short of certain by so many nats: 0.01 is 0.99."""
+    out: str | None = None
+    """Folder for the vectors, which `ao steer` takes, and their traces."""
+
+    def __post_init__(self) -> None:
+        if len(self.question) != len(self.answer):
+            raise ConfigError(
+                f"Each --question wants an --answer: got {len(self.question)} and "
+                f"{len(self.answer)}."
+            )
+        if self.seeds < 1 or self.harmless < 0:
+            raise ConfigError("Give at least one of --seeds, and no negative --harmless.")
+
+    def run(self) -> None:
+        """Print what each dream came to, and what the oracle says of it freely."""
+        config, wish = self.config(), self.wish()
+        if self.out is not None:
+            check_free(Path(self.out))
+        oracle, target = self.attacked.open("ao dream")
+        layer = self.attacked.chosen_layer(oracle)
+        from activation_oracles.dreams.dream import Attempt, dream
+
+        starts = self.starts(oracle)
+        attempts = [Attempt(str(number), wish, start) for number, start in enumerate(starts)]
+        found = dream(oracle, attempts, layer=layer, config=config, terms=self.terms(target, layer))
+        said = oracle.ask([one.vector for one in found], list(dict.fromkeys(self.question)))
+        assert isinstance(said, list)
+        print(f"{wish} (layer {layer})")
+        for one, answers in zip(found, said, strict=True):
+            print(told(one, [answer.text for answer in answers]))
+        if self.out is not None:
+            save(Path(self.out), found)
+
+    def config(self) -> "DreamConfig":
+        """Return how to search."""
+        from activation_oracles.dreams.dream import DreamConfig
+
+        return DreamConfig(steps=self.steps, learning_rate=self.learning_rate, tau=self.tau)
+
+    def wish(self) -> "Wish":
+        """Return what the oracle should say."""
+        from activation_oracles.dreams.wishes import AllOf, AnyOf, Not, Says
+
+        parts = tuple(Says(*pair) for pair in zip(self.question, self.answer, strict=True))
+        wish = parts[0] if len(parts) == 1 else AnyOf(parts) if self.any else AllOf(parts)
+        return Not(wish) if self.suppress else wish
+
+    def starts(self, oracle: "Oracle") -> "Float[Tensor, 'start d_model']":
+        """Return where dreams begin."""
+        import torch
+
+        from activation_oracles.dreams.dream import noise
+        from activation_oracles.types import Activations
+
+        if self.start:
+            return torch.cat([Activations.load(one).vectors for one in self.start])
+        width = oracle.model.width
+        return torch.cat([noise(1, width, seed=self.seed + n) for n in range(self.seeds)])
+
+    def terms(self, target: "Target", layer: int) -> "Sequence[Term]":
+        """Return what vectors are charged for besides the oracle's belief."""
+        from activation_oracles.dreams.neutral import NEUTRAL
+        from activation_oracles.dreams.terms import Dose, Harmless, Prompts
+
+        if not self.harmless:
+            return ()
+        prompts = NEUTRAL.prompts if self.neutral is None else listed(self.neutral)
+        chats = target.model.tokenizer.chat_template is not None
+        texts = tuple(
+            [{"role": "user", "content": one}] if chats and isinstance(one, str) else one
+            for one in prompts
+        )
+        return (Harmless(Prompts(target, texts), Dose(layer, self.strength), self.harmless),)
+
+
+def told(one: "Dreamt", said: Sequence[str]) -> str:
+    """Return the line that tells what a dream came to."""
+    costs = "".join(f", {name} {value:.3f}" for name, value in one.costs.items())
+    end = "believed" if one.believed else "not believed"
+    answers = " | ".join(said)
+    return f"  {one.name}: {end} ({one.probability:.3f}, {one.steps} steps{costs}): {answers}"
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds dreams, before any are dreamt.
+
+    Raises:
+        DataError: it does.
+    """
+    if (folder / DREAMS).exists():
+        raise DataError(f"{folder} holds dreams already. Name another folder.")
+
+
+def save(folder: Path, found: "Sequence[Dreamt]") -> None:
+    """Write a vector file each, and one file of what they came to.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    with naming_what_fails(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for one in found:
+        with writing(folder / f"{one.name}.safetensors") as part:
+            one.vector.save(part)
+    with writing(folder / DREAMS) as part:
+        rows = [_row(one) for one in found]
+        part.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _row(one: "Dreamt") -> dict[str, Any]:
+    known = asdict(one) | {"wish": str(one.wish)}
+    del known["vector"]
+    return known

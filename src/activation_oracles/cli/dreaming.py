@@ -1,0 +1,80 @@
+"""What `ao dream` and `ao redteam` work on: an oracle, the target it is for, or the village."""
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from activation_oracles.errors import ConfigError
+
+if TYPE_CHECKING:
+    from activation_oracles.models.target import Target
+    from activation_oracles.oracle.oracle import Oracle
+
+CAUTION = (
+    "a vector that is dreamt may make a model do what it was trained not to do, and one that fools "
+    "an oracle may hide it. For research on models you may study; see docs/dream.md."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacked:
+    """An oracle and its target."""
+
+    oracle: str | None = None
+    """Folder or hub id of the oracle; by default the embedded village's, with its base model."""
+    target: str | None = None
+    """Folder or hub id of the model that it was trained for."""
+    adapter: str | None = None
+    """Folder or hub id of an adapter to run the target under; of the village an organism's name."""
+    layer: int | None = None
+    """Which layer the oracle is told of, and after which block vectors are added. By default the
+    oracle's first usual one."""
+    dtype: str = "auto"
+    """As float32 or bfloat16; auto keeps the checkpoint's."""
+    quantize: Literal["8bit", "4bit"] | None = None
+    """Load the weights in 8 or 4 bits, through bitsandbytes."""
+    device: str | None = None
+    """As cpu or cuda:0; the first GPU, where there is one, by default."""
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None = None
+    """Instead of a device: spread over all that there are, then main memory, then disk."""
+
+    def __post_init__(self) -> None:
+        if (self.oracle is None) != (self.target is None):
+            raise ConfigError("Give both an --oracle and its --target, or neither for the village.")
+
+    @property
+    def is_village(self) -> bool:
+        """Whether it is the embedded one."""
+        return self.oracle is None
+
+    def open(self, command: str) -> "tuple[Oracle, Target]":
+        """Say a word of caution on stderr, and load both.
+
+        Raises:
+            OracleError: something is missing, or does not belong to the rest.
+        """
+        print(f"{command}: {CAUTION}", file=sys.stderr)
+        from transformers.utils import logging
+
+        if not sys.stderr.isatty():
+            logging.disable_progress_bar()
+        if self.oracle is None or self.target is None:
+            from activation_oracles.world.load import load_demo
+
+            demo = load_demo()
+            return demo.oracle, demo.target(self.adapter)
+        from activation_oracles.models.target import Target
+        from activation_oracles.oracle.oracle import Oracle
+
+        how: dict[str, Any] = {
+            "dtype": self.dtype,
+            "quantize": self.quantize,
+            "device": self.device,
+            "device_map": self.device_map,
+        }
+        target = Target.from_pretrained(self.target, adapter=self.adapter, **how)
+        return Oracle.from_pretrained(self.oracle, model=target.model), target
+
+    def chosen_layer(self, oracle: "Oracle") -> int:
+        """Return where vectors are added."""
+        return oracle.card.usual_layers[0] if self.layer is None else self.layer
