@@ -1,5 +1,6 @@
 """What cannot be trained, or not here, is refused before it is begun, and says why."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,17 @@ def test_another_run_is_not_continued_and_its_difference_is_named(
     other = store.write(tmp_path / "other", {"train": make_examples(40)}, manifest)
     with pytest.raises(ConfigError, match="data was"):
         train(changed(config, resume=True, data=(str(other),)), progress=quiet)
+
+
+def test_a_run_from_before_a_setting_was_new_goes_on_where_that_is_at_its_default(config):
+    with pytest.raises(KilledError):
+        train(config, progress=killed_after(4))
+    for path in Path(config.output).glob("checkpoints/*/state.json"):
+        record = json.loads(path.read_text())
+        del record["identity"]["compile"], record["identity"]["learning_rate"]
+        path.write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=r"another one: learning_rate was"):
+        train(changed(config, resume=True), progress=quiet)
 
 
 def _manifest(data):

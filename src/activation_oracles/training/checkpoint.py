@@ -27,6 +27,7 @@ from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.files import writing
 from activation_oracles.tasks.task import random_for
 from activation_oracles.training import together
+from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.metrics import diverged
 from activation_oracles.training.randomness import random_state, set_random_state
 
@@ -104,7 +105,10 @@ def restore(
         DataError: the checkpoint is damaged; the file is named.
     """
     record = _read(checkpoint / STATE)
-    _check_same(record["identity"], json.loads(json.dumps(identity)))
+    given = json.loads(json.dumps(identity))
+    # A setting that is newer than the run was then as it is by default.
+    usual = {name: value for name, value in TrainConfig.usual().items() if name in given}
+    _check_same(usual | record["identity"], given)
     _check_whole(checkpoint, record["files"])
     weights, moments = _read(checkpoint / WEIGHTS), _read(checkpoint / MOMENTS)
     with torch.no_grad():

@@ -194,6 +194,11 @@ class TrainConfig(Settings):
         nested = values.pop("lora")
         return {**values, **{f"lora.{name}": value for name, value in nested.items()}}
 
+    @classmethod
+    def usual(cls) -> dict[str, Any]:
+        """Return the defaults of these settings: what a run from before one of them was new had."""
+        return cls(model="any", data=("any",), output="any").deciding()
+
 
 def rate_at(config: TrainConfig, step: int, num_steps: int) -> float:
     """Return the learning rate of a step, counted from 0: up over the warm-up, then down to 0.
