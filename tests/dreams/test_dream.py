@@ -61,6 +61,7 @@ def test_a_dream_is_believed_and_the_trace_tells_how(village):
     assert len(lost) == found.steps + 1
     assert lost[-1] <= 0.01 < lost[0]
     assert oracle.ask(found.vector, MOON.question).text == "moon"
+    assert found.vector.provenance.fingerprint == oracle.model.fingerprint, "`ao steer` compares it"
 
 
 def test_a_batch_dreams_what_each_would_alone(oracle):

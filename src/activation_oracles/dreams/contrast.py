@@ -5,6 +5,7 @@ a mean difference (Marks and Tegmark 2023, arXiv 2310.06824) all of them.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -46,7 +47,8 @@ def contrast(
     if not vector.any():
         raise DataError("The two sets of texts do not differ where they are read.")
     note = f"{len(about)} texts minus {len(not_about)}, at {positions!r} of {target.model.name}"
-    return Activations.own(vector[None], layer=layer, note=note, model=target.model.name)
+    own = Activations.own(vector[None], layer=layer, note=note, model=target.model.name)
+    return replace(own, provenance=replace(own.provenance, fingerprint=target.model.fingerprint))
 
 
 def _mean(

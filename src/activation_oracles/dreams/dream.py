@@ -6,7 +6,7 @@ works number by number, and what one dream costs has no gradient to the rest.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
@@ -233,15 +233,13 @@ class _Search:
         if attempt.around is not None:
             vector = vector * _length(attempt.around)
         who = ", ".join(one.oracle.adapter for one in self._beliefs)
+        model = self._beliefs[0].oracle.model
+        note = f"dreamt until {who} says: {attempt.wish}"
+        own = Activations.own(vector, layer=layer, note=note, model=model.name)
         return Dream(
             name=attempt.name,
             wish=attempt.wish,
-            vector=Activations.own(
-                vector,
-                layer=layer,
-                note=f"dreamt until {who} says: {attempt.wish}",
-                model=self._beliefs[0].oracle.model.name,
-            ),
+            vector=replace(own, provenance=replace(own.provenance, fingerprint=model.fingerprint)),
             probability=float(torch.tensor(-lost).exp()),
             believed=believed,
             costs={name: value for name, value in costs.items() if name not in (BELIEF, LENGTH)},
