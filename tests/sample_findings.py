@@ -32,7 +32,7 @@ def effect(name: str, place: int) -> Effect:
         kind=NORMAL if name.startswith(NORMAL) else name,
         name=name,
         reached=name != REDTEAM or place > 0,
-        steps=17,
+        steps=0 if name in (CAA, MEAN) else 17,
         believed={"one": BELIEFS.get(name, 0.995), f"two {HOSTILE}, layer 2": 0.123},
         change=0.017 * (place + 1),
         change_rank=0.05 if name == REDTEAM else 0.6,

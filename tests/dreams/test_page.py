@@ -1,6 +1,7 @@
 """A battery's page holds every number with its interval, and takes no text for anything else."""
 
 import re
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 
@@ -13,6 +14,8 @@ from activation_oracles.dreams.page import page
 from activation_oracles.dreams.summary import summarise
 from sample_findings import CONCEPTS, STILL, STRENGTHS, findings
 from sample_runs import HOSTILE
+
+SEARCHED = ("normal 0", "normal 1", "red-team", "silent")
 
 
 class Reader(HTMLParser):
@@ -84,7 +87,10 @@ def test_every_kind_stands_with_its_intervals_beside_no_vector_and_asking_in_wor
             f"{effect.score:+.3f} ({effect.low:+.2f} to {effect.high:+.2f}) "
             f"{steers.share:.3f} ({steers.low:.2f} to {steers.high:.2f}) {one.permutation_p:.4f}"
         ) in text
-        assert f"{one.name} {reached.share:.3f} ({reached.low:.2f} to {reached.high:.2f})" in text
+        if one.name in SEARCHED:
+            assert (
+                f"{one.name} {reached.share:.3f} ({reached.low:.2f} to {reached.high:.2f})" in text
+            )
     assert re.search(rf"as it is {summary.unsteered:.3f} \(0\.2\d to 0\.\d\d\)", text)
     assert re.search(
         rf"asked in words {summary.instructed:.3f} \(0\.\d\d to 0\.\d\d\) "
@@ -154,10 +160,27 @@ def test_concepts_say_what_was_asked_where_they_are_known(found, summary):
     assert [tag for tag, _ in Reader(html).tags].count("script") == 1
 
 
-def test_too_few_vectors_to_compare_with_are_said():
+def test_too_few_vectors_and_concepts_to_compare_with_are_said():
     few = findings(num_randoms=5)
-    assert "no p-value can be below 0.125" in page(few, summarise(few))
+    html = page(few, summarise(few))
+    assert "no p-value can be below 0.125" in html
+    assert "3 concepts can be shuffled in 6 ways" in html
 
 
 def test_enough_vectors_to_compare_with_need_no_warning(html):
-    assert 'class="warning"' not in html
+    assert "no p-value" not in html
+
+
+def test_vectors_that_always_break_the_target_are_said(found, html):
+    broken = tuple(
+        replace(one, strength=0.0) if one.name == "CAA" else one for one in found.effects
+    )
+    said = "Of CAA, every vector breaks the target"
+    at_once = replace(found, effects=broken)
+    assert said in page(at_once, summarise(at_once))
+    assert said not in html
+
+
+def test_what_was_not_searched_for_does_not_count_as_reached(text):
+    assert "CAA no search 0" in text
+    assert "CAA 1.000" not in text

@@ -16,8 +16,8 @@ OUTCOMES = (
     "believed, does not follow",
     "believed, stays as it is",
     "unseen, follows",
-    "half believed, follows",
-    "neither believed nor follows",
+    "unsure, follows",
+    "unsure or unseen, does not follow",
 )
 """What may come of a vector; of each, one."""
 
@@ -88,14 +88,13 @@ def _fact(fact: tuple[str, str]) -> str:
 def _vector(one: Effect, number: int, without: tuple[Said, Said], concept: Concept | None) -> str:
     came = outcome(one)
     still, asked = without
-    believed = ", ".join(f"{who} {value:.3f}" for who, value in one.believed.items())
-    search = "reached" if one.reached else "not reached"
+    believed = ", ".join(f"{value:.3f} ({who})" for who, value in one.believed.items())
     facts = (
-        f"believed by {believed}",
+        f"belief {believed}",
         f"effect {one.effect:+.3f}, p {one.p_value:.3f}",
         f"change {one.change:.3g}, that of {one.change_rank:.0%} of random directions is no more",
         f"perplexity times {one.damage.perplexity:.2f}, repetition {one.damage.repetition:+.2f}",
-        f"search {search} in {one.steps} steps",
+        _search(one),
     )
     columns = {
         "as it is": still,
@@ -109,6 +108,12 @@ def _vector(one: Effect, number: int, without: tuple[Said, Said], concept: Conce
         f'<h3>{escape(one.name)} <span class="outcome">{came}</span></h3>'
         f'<p class="soft">{escape("; ".join(facts))}</p>{_replies(columns, prompts)}</section>'
     )
+
+
+def _search(one: Effect) -> str:
+    if one.steps == 0:
+        return "no search"
+    return f"search {'reached' if one.reached else 'not reached'} in {one.steps} steps"
 
 
 def _pushed(way: str, strength: float) -> str:

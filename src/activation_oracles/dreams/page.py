@@ -6,6 +6,7 @@ loading anything.
 
 from collections.abc import Sequence
 from html import escape
+from math import factorial
 from pathlib import Path
 from string import Template
 
@@ -57,7 +58,7 @@ _EFFECTS = (
     "Intervals are over concepts. A vector that does less than asking in words is no strong one."
 )
 _COSTS = (
-    "Search reached: it came to what it wished for; contrast searches for nothing. Strength: the "
+    "Search reached: it came to what it wished for. Strength: the "
     "mean of those that were looked at, 0 where the least breaks the target. Perplexity and "
     "repetition: against the target as it is, at that strength. Change: of the target on neutral "
     "prompts, in units of its own stream, and what share of random directions changes it no more. "
@@ -79,8 +80,8 @@ def _lead(found: Measured) -> str:
     names = dict.fromkeys(one.name for one in found.effects)
     return (
         f"{len(found.unsteered)} concepts, {len(found.effects)} vectors ({', '.join(names)}), "
-        f"{len(found.randoms)} random directions to compare with. Believed by: "
-        f"{', '.join(found.effects[0].believed)}."
+        f"{len(found.randoms)} random directions to compare with. Asked: "
+        f"{'; '.join(found.effects[0].believed)}."
     )
 
 
@@ -92,6 +93,12 @@ def _warnings(found: Measured, summary: Summary) -> list[str]:
             f"Each vector is compared with {nulls} others: no p-value can be below "
             f"{1 / (1 + nulls):.3f}, so none can count as steering. Measure with more random "
             "directions or concepts."
+        )
+    orders = factorial(len(found.unsteered))
+    if 1 / orders > SIGNIFICANT:
+        said.append(
+            f"{len(found.unsteered)} concepts can be shuffled in {orders} ways: no permutation p "
+            f"can be much below {1 / orders:.3f}. Measure more concepts."
         )
     whole = {one.name: one.strength for one in summary.kinds}
     broken = [name for name, strength in whole.items() if strength == 0]

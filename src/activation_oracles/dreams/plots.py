@@ -44,7 +44,8 @@ def _rates(summary: Summary) -> Any:
     rates = {**headlines, **by_kind}
     colours = [colour_of(0)] * len(headlines) + [colour_of(1)] * len(by_kind)
     dots(axes, [(name, _estimate(one)) for name, one in rates.items()], colours)
-    axes.axvline(SIGNIFICANT, color=GREY, linestyle=":")
+    ends = [len(headlines) - 0.4, len(rates) - 0.6]
+    axes.plot([SIGNIFICANT, SIGNIFICANT], ends, color=GREY, linestyle=":")
     title = f"share of concepts; dotted: what chance lets steer, {SIGNIFICANT:.2f}"
     axes.set(xlim=(-0.02, 1.02), title=title)
     return figure

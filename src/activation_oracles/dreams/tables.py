@@ -133,8 +133,9 @@ def _effect(gain: Estimate) -> str:
 
 
 def _cost(kind: Kind, some: Sequence[Effect]) -> str:
+    searched = any(one.steps for one in some)
     cells = (
-        told(kind.reached),
+        told(kind.reached) if searched else "no search",
         f"{fmean(one.steps for one in some):.0f}",
         f"{kind.strength:.3g}",
         f"{fmean(one.damage.perplexity for one in some):.2f}",
