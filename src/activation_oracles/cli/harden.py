@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -40,6 +40,11 @@ class Harden:
     """Its peak; by default a third of what the oracle was trained with."""
     share: float = 0.3
     """Of the training examples that show vectors of attacks."""
+    kinds: tuple[Literal["normal", "red-team", "silent", "CAA", "mean difference"], ...] = (
+        *("normal", "red-team", "silent"),
+        *("CAA", "mean difference"),
+    )
+    """What is made of each concept and round. Normal dreams are by far the cheapest."""
     seeds: int = 4
     """Normal dreams of each concept and round."""
     attack_steps: int = 150
@@ -126,6 +131,7 @@ class Harden:
         config = BatteryConfig(
             attack=AttackConfig(
                 layer=self.attacked.chosen_layer(oracle),
+                kinds=self.kinds,
                 search=DreamConfig(steps=self.attack_steps),
                 seeds=self.seeds,
                 seed=self.seed + 1000 * (number + 1),
