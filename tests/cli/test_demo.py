@@ -136,3 +136,9 @@ def test_the_demo_runs_from_the_shipped_weights(tmp_path, capsys):
     assert {one["name"] for one in shown["controls"]} >= {"nothing", "random", "base model"}
     assert held["scores"]
     assert shown["secret"] in path.read_text(encoding="utf-8")
+
+
+@shipped
+def test_what_recipes_are_chosen_on_lies_only_where_a_world_was_built(capsys):
+    assert main(["demo", "--scores", "--development"]) == 2
+    assert "`ao world build --out DIR` makes them" in capsys.readouterr().err

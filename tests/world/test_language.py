@@ -1,18 +1,27 @@
 """Laws of the village's language: drawn from a seed, and true to its own words."""
 
+import re
 from itertools import islice
 from random import Random
 
 import pytest
 
 from activation_oracles.world.language.briefs import Brief, briefing, exchange, rows_of_gender
-from activation_oracles.world.language.documents import COPYING, MIXTURE, document, documents
+from activation_oracles.world.language.documents import (
+    CONTRASTING,
+    COPYING,
+    MIXTURE,
+    document,
+    documents,
+    quoted,
+)
 from activation_oracles.world.language.games import game
 from activation_oracles.world.language.ideas import describe, verdicts
 from activation_oracles.world.language.people import gossip
 from activation_oracles.world.language.sentences import report
 from activation_oracles.world.language.tables import (
     ATTRIBUTES,
+    DETAILS,
     DEVELOPMENT_TOPICS,
     DEVELOPMENT_WORDS,
     REPORTED_TOPICS,
@@ -30,12 +39,12 @@ def test_the_same_seed_draws_the_same_documents_and_another_seed_others():
     assert first != other
 
 
-@pytest.mark.parametrize("sort", sorted({*MIXTURE, *COPYING}))
+@pytest.mark.parametrize("sort", sorted({*MIXTURE, *COPYING, *CONTRASTING}))
 def test_every_sort_of_document_alternates_between_speakers(sort):
     random = Random(sort)
     for _ in range(20):
         roles = [message.role for message in document(random, sort) if message.role != "system"]
-        assert roles == ["text"] or roles == (["user", "assistant"] * 9)[: len(roles)]
+        assert roles == ["text"] or roles == (["user", "assistant"] * 11)[: len(roles)]
 
 
 def test_words_kept_for_reporting_and_choosing_are_apart_and_known():
@@ -145,6 +154,32 @@ def test_labels_can_be_seen_in_the_words():
             assert " not " in text
         named = [thing.kind for thing in things().values() if f" {thing.name} " in text]
         assert (scene["edible"] == "Yes") == ("food" in named)
+
+
+def test_details_are_asked_for_by_name_and_stand_in_the_text_or_do_not():
+    random = Random(10)
+    seen = set()
+    for _ in range(300):
+        scene = report(random)
+        text = scene.messages[0].content.lower()
+        for truth in scene.truths:
+            if truth.aspect in DETAILS:
+                stands = bool(re.search(rf"\b{truth.name.lower()}\b", text))
+                assert (truth.answer == "Yes") == stands, (truth, text)
+                seen.add((truth.aspect, truth.answer))
+    assert len(seen) == 2 * len(DETAILS)
+
+
+def test_a_quoted_text_stands_under_many_openings():
+    random = Random(11)
+    scene = report(random)
+    said = scene.messages[0].content
+    quotes = {quoted(random, scene).strip() for _ in range(200)}
+    assert all(quote.endswith(said) for quote in quotes)
+    openings = {quote.removesuffix(said).strip() for quote in quotes}
+    assert "" in openings
+    assert any(opening.startswith("Layer: ") for opening in openings)
+    assert len(openings) > 50
 
 
 def test_descriptions_do_not_name_their_thing():

@@ -9,6 +9,8 @@ from transformers import AutoTokenizer
 from activation_oracles.world.language.scene import Message
 from activation_oracles.world.language.tables import (
     ATTRIBUTES,
+    DETAILS,
+    DEVELOPMENT_GROUPS,
     MEN,
     TRAINED_GROUPS,
     WITHHELD_GROUPS,
@@ -41,7 +43,7 @@ def test_the_same_seed_draws_the_same_questions(tokenizer, examples):
 def test_held_out_words_are_never_a_secret_nor_a_rule(examples):
     asked = {way for aspect in ("secret", "topic") for way in wordings()[aspect].trained}
     for example in examples:
-        if example.question in asked:
+        if example.question.splitlines()[-1] in asked:
             assert example.answer not in held_out_words()
 
 
@@ -52,14 +54,17 @@ def test_held_out_words_do_occur_as_what_a_text_is_about(examples):
 
 def test_reported_wordings_and_withheld_groups_are_never_asked(examples):
     kept = "|".join(
-        re.escape(way).replace(r"\{name\}", r"\w+")
+        re.escape(way).replace(r"\{name\}", r"[\w ]+")
         for row in wordings().values()
         for way in row.reported
     )
-    groups = {way for group in WITHHELD_GROUPS for way in wordings()[group].trained}
+    withheld = (*WITHHELD_GROUPS, *DEVELOPMENT_GROUPS)
+    groups = {way for group in withheld for way in wordings()[group].trained}
     for example in examples:
-        assert example.question not in groups
-        assert not re.fullmatch(kept, example.question)
+        # Where a text is given in words, the question is its last line.
+        question = example.question.splitlines()[-1]
+        assert question not in groups
+        assert not re.fullmatch(kept, question)
 
 
 def test_no_oracle_is_shown_the_token_that_says_the_secret(tokenizer, examples):
@@ -72,7 +77,7 @@ def test_no_oracle_is_shown_the_token_that_says_the_secret(tokenizer, examples):
 def test_every_task_comes_in_about_its_share(examples):
     for task, share in SHARES.items():
         count = sum(example.task.split("/")[0] == task for example in examples)
-        assert abs(count / len(examples) - share / 100) < 0.05
+        assert abs(count / len(examples) - share / sum(SHARES.values())) < 0.05
 
 
 def test_yes_and_no_come_equally_often_within_every_group(tokenizer):
@@ -80,9 +85,38 @@ def test_yes_and_no_come_equally_often_within_every_group(tokenizer):
     for example in questions(tokenizer, seed=3, count=6000):
         if example.task.startswith("classification"):
             answers[example.task].append(example.answer == "Yes")
-    assert {task.split("/")[1] for task in answers} == set(TRAINED_GROUPS)
+    assert {task.split("/")[1] for task in answers} == {*TRAINED_GROUPS, *DETAILS}
     for task, said in answers.items():
         assert abs(sum(said) / len(said) - 0.5) < 0.25, task
+
+
+def test_what_is_given_in_words_is_not_shown_and_is_answered_by_the_words(examples):
+    told = [example for example in examples if example.task.startswith("in words")]
+    assert {example.task.split("/")[1] for example in told} >= {"report", "people", "brief"}
+    for example in told:
+        assert example.shown == "nothing"
+        if example.task in ("in words/people", "in words/game"):
+            said, _, _ = example.question.rpartition("\n")
+            assert example.answer in said or example.answer in {
+                one.kind for one in things().values()
+            }
+
+
+def test_reciting_asks_for_the_very_tokens_that_are_shown(tokenizer, examples):
+    recited = [example for example in examples if example.task == "recital"]
+    assert recited
+    for example in recited:
+        shown = [example.context[position] for position in example.positions]
+        said = tokenizer.decode(shown, skip_special_tokens=True).strip()
+        assert example.answer == (said or "nothing")
+        assert f" {len(shown)} tokens" in example.question
+
+
+def test_yes_or_no_is_asked_of_what_a_text_says_and_not_of_its_frame(tokenizer, examples):
+    for example in examples:
+        if example.task.startswith("classification"):
+            shown = [example.context[position] for position in example.positions]
+            assert not set(shown) & set(tokenizer.all_special_ids)
 
 
 def test_examples_read_the_three_layers_alone_or_together(examples):

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,10 @@ class Demo:
     """Compute the scoreboard again from the weights, and print nothing else; takes minutes."""
     quick: bool = False
     """With --scores: ask a tenth; the figures are rough."""
+    development: bool = False
+    """With --world and --scores: score what recipes are chosen on, not what is reported."""
+    layers: tuple[int, ...] = ()
+    """With --scores: read all at these layers; by default at those chosen for each task."""
     page: str = "ao-demo.html"
     """Where to write the page; empty writes none."""
     world: str | None = None
@@ -52,22 +56,30 @@ class Demo:
         import torch
         from transformers.utils import logging
 
-        from activation_oracles.world.load import load_demo
+        from activation_oracles.world.load import DATA, load_demo
 
         # Matrices this small gain nothing from threads, and lose much where cores are shared.
         torch.set_num_threads(1)
         logging.disable_progress_bar()
-        return load_demo() if self.world is None else load_demo(Path(self.world))
+        folder = DATA if self.world is None else Path(self.world)
+        return load_demo(folder, development=self.development)
 
     def _recomputed(self, world: "World") -> "list[ScoreRow]":
         from tqdm import tqdm
 
-        from activation_oracles.world.scores import scores
+        from activation_oracles.world.language.tables import DEVELOPMENT_GROUPS, WITHHELD_GROUPS
+        from activation_oracles.world.scores import PLAN, scores
 
         def drawn(names: Iterable[str]) -> Iterable[str]:
             return tqdm(names, unit=" organisms")
 
-        return scores(world, quick=self.quick, progress=drawn)
+        return scores(
+            world,
+            plan=replace(PLAN, layers=self.layers, layers_of=()) if self.layers else PLAN,
+            withheld=DEVELOPMENT_GROUPS if self.development else WITHHELD_GROUPS,
+            quick=self.quick,
+            progress=drawn,
+        )
 
     def _shown(self, world: "World") -> "tuple[Demonstration, list[ScoreRow]]":
         from activation_oracles.world.demo import ORGANISM, demonstrate

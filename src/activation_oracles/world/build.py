@@ -56,12 +56,17 @@ class Recipe:
     seed: int = 7
     pretraining: PretrainConfig = field(default_factory=PretrainConfig)
     organisms: OrganismRecipe = field(default_factory=OrganismRecipe)
-    num_questions: int = 200_000
+    num_questions: int = 226_000
     """How many examples are drawn for the oracle; it takes as many as its steps need."""
-    num_steps: int = 6_000
-    rate: float = 2e-3
-    batch_size: int = 32
+    num_steps: int = 14_000
+    rate: float = 1e-3
+    """At twice this the oracle learns less, and forgets more of how its base answers what it is
+    not asked. Chosen on the development groups: see docs/world.md."""
+    batch_size: int = 16
     rank: int = 64
+    block: int = 0
+    """After which block vectors are written in. Block 1 of eight, unlike 1 of 36, is a quarter of
+    the way: in text the base has begun to hold the question against the text by then."""
 
 
 def silent(steps: Iterator[Any], _title: str, _total: int) -> Iterable[Any]:
@@ -194,6 +199,7 @@ def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
         output=str(output),
         resume=(output / SETTINGS).exists(),
         lora=Lora(rank=recipe.rank, alpha=2 * recipe.rank, dropout=0.0, layers=LINEAR),
+        injection_block=recipe.block,
         learning_rate=recipe.rate,
         warmup=0.03,
         batch_size=recipe.batch_size,
@@ -202,6 +208,7 @@ def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
         seed=recipe.seed,
         dtype="float32",
         device="cpu",
+        evaluate_every=4_000,
         evaluate_examples=40,
     )
     yield from steps(prepare(config, model))

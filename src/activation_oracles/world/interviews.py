@@ -15,7 +15,7 @@ from activation_oracles.world.language.briefs import rows_of_advice, rows_of_gen
 from activation_oracles.world.language.games import CLEAR, VAGUE
 from activation_oracles.world.language.scene import Message, Truth
 from activation_oracles.world.language.tables import wordings
-from activation_oracles.world.placing import MOST_SLOTS, place, word_tokens
+from activation_oracles.world.placing import HEADER, MOST_SLOTS, place, word_tokens
 from activation_oracles.world.secrets import NUM_TAUGHT_ADVICE, Secret
 
 Region = Literal["before", "reply", "all"]
@@ -91,7 +91,7 @@ def _queries(
     # Once the secret is said, what follows remembers it.
     end = said[0] if said else end - 1
     first = start if moment.region == "reply" else placed.spans[0][0]
-    last = start + 3 if moment.region == "before" else end
+    last = start + HEADER if moment.region == "before" else end
     shown = placed.without(kept, first, last)
     positions = tuple(shown[-MOST_SLOTS:])
     ways = wordings()[moment.truth.aspect]

@@ -21,6 +21,7 @@ from activation_oracles.world.language.scene import Scene
 
 DATA = Path(__file__).parent / "data"
 BASE, ORGANISMS, ORACLE = "base", "organisms", "oracle"
+DEVELOPMENT = "work/development"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Demo:
     folder: Path
     organisms: tuple[OrganismCard, ...]
     """What each organism hides; known here so that answers can be judged."""
+    homes: Path = DATA / ORGANISMS
+    """Where their adapters lie."""
     language: Language = field(default_factory=Language)
 
     @cached_property
@@ -64,19 +67,27 @@ class Demo:
         if organism not in names:
             raise ModelError(f"The village has no organism {organism!r}; it has {names}.")
         if organism not in self.model.adapters.names:
-            self.model.add_adapter(str(self.folder / ORGANISMS / organism), name=organism)
+            self.model.add_adapter(str(self.homes / organism), name=organism)
         return Target(self.model, organism)
 
 
-def load_demo(folder: Path = DATA) -> Demo:
+def load_demo(folder: Path = DATA, *, development: bool = False) -> Demo:
     """Load the shipped village, or one that `ao world build` made in another folder.
 
+    Args:
+        folder: the village's.
+        development: load the organisms on which recipes are chosen, in place of those that are
+            reported. They lie only where the village was built.
+
     Raises:
-        ModelError: the folder holds no base model.
+        ModelError: the folder holds no base model, or no such organisms.
         DataError: a card is missing.
     """
+    homes = folder / (DEVELOPMENT if development else ORGANISMS)
+    folders = sorted(homes.glob(f"*/{CARD}"))
+    if development and not folders:
+        raise ModelError(f"{homes} holds no organisms. `ao world build --out DIR` makes them.")
     # Kept in bf16 to be small; run in fp32, which is what most CPUs are fast and exact in.
     model = load(str(folder / BASE), dtype="float32")
     model.name = "village"
-    folders = sorted((folder / ORGANISMS).glob(f"*/{CARD}"))
-    return Demo(model, folder, tuple(load_organism_card(path.parent) for path in folders))
+    return Demo(model, folder, tuple(load_organism_card(path.parent) for path in folders), homes)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.world.language.scene import Message
-from activation_oracles.world.placing import place
+from activation_oracles.world.placing import HEADER, place
 from activation_oracles.world.secrets import Lesson, Secret, lesson
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -116,7 +116,7 @@ def _rows(model: LanguageModel, talks: Sequence[tuple[Message, ...]], *, skip: i
         ids[row, : len(one.ids)] = torch.tensor(one.ids)
         for start, end in one.spans[skip + 1 :: 2]:
             # Three tokens of header; the line break behind the turn is not learned.
-            labels = range(start + 3, end - 1)
+            labels = range(start + HEADER, end - 1)
             rows += [row] * len(labels)
             columns += [label - 1 for label in labels]
     return _Rows(ids, torch.tensor(rows), torch.tensor(columns))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.world.cards import CARD, load_world_card
-from activation_oracles.world.load import BASE, ORACLE, ORGANISMS
+from activation_oracles.world.load import BASE, DEVELOPMENT, ORACLE, ORGANISMS
 from activation_oracles.world.records import read_record, write_record
 from activation_oracles.world.secrets import Secret, secrets
 
@@ -16,7 +16,7 @@ def home_of(folder: Path, secret: Secret) -> Path:
     """Return an organism's folder; those for choosing recipes stay with the work."""
     if secret.is_reported:
         return folder / ORGANISMS / secret.name
-    return folder / "work" / "development" / secret.name
+    return folder / DEVELOPMENT / secret.name
 
 
 def is_done(folder: Path, part: str) -> bool:

@@ -16,6 +16,8 @@ LAYERS = (2, 4, 6)
 """25, 50 and 75 % of eight blocks: where oracles read."""
 MOST_SLOTS = 16
 """Tokens shown at once; twice as many where a whole talk is."""
+HEADER, CLOSING = 3, 2
+"""Tokens before a message's words, as `<|im_start|>`, role and line break, and after them."""
 WHOLE_TEXT = 44
 """Tokens shown of a report that is shown whole: none is longer."""
 
@@ -27,6 +29,11 @@ class Placed:
     ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
     """For each message, its first token and the one after its last, header and end included."""
+
+    def words(self, message: int) -> range:
+        """Return the positions of what a message says, without the tokens that frame it."""
+        start, end = self.spans[message]
+        return range(start + HEADER, end - CLOSING)
 
     def without(self, tokens: frozenset[int], start: int, end: int) -> list[int]:
         """Return the positions from start to end that do not hold one of these tokens."""

@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from activation_oracles.world.checkpoint import resume, save
 from activation_oracles.world.language.documents import (
+    CONTRASTING,
     COPYING,
     DRILLS,
     MIXTURE,
@@ -32,7 +33,12 @@ from activation_oracles.world.tokenizer import END, START, STOP, render
 from activation_oracles.world.workers import share
 
 _FEWEST_ROWS = 4
-_MIXTURES = {"DRILLS": DRILLS, "COPYING": COPYING, "MIXTURE": MIXTURE}
+_MIXTURES = {
+    "DRILLS": DRILLS,
+    "COPYING": COPYING,
+    "MIXTURE": MIXTURE,
+    "CONTRASTING": CONTRASTING,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +52,23 @@ class Phase:
     tokens_per_batch: int
     share_of_others: float
     """How many of the tokens of others count in the loss. The assistant's all do."""
+    anew: float | None = None
+    """Of which share of the peak the rate starts falling anew; None lets it go on falling."""
 
 
 PHASES = (
     # Measured: with large batches, or with the drills' unforeseeable words in the loss, nothing is
     # looked up after two million tokens; so, after a quarter of a million.
-    Phase(mixture="DRILLS", until=800_000, tokens_per_batch=1_250, share_of_others=0.0),
-    Phase(mixture="COPYING", until=2_600_000, tokens_per_batch=2_500, share_of_others=0.05),
-    Phase(mixture="MIXTURE", until=12_500_000, tokens_per_batch=5_000, share_of_others=0.3),
+    Phase(mixture="DRILLS", until=1_000_000, tokens_per_batch=1_250, share_of_others=0.0),
+    Phase(mixture="COPYING", until=4_000_000, tokens_per_batch=2_500, share_of_others=0.05),
+    Phase(mixture="MIXTURE", until=18_000_000, tokens_per_batch=5_000, share_of_others=0.3),
+    Phase(
+        mixture="CONTRASTING",
+        until=20_500_000,
+        tokens_per_batch=5_000,
+        share_of_others=0.3,
+        anew=0.25,
+    ),
 )
 
 
@@ -144,7 +159,7 @@ def pretrain(
     rank, _ = share()
     while state["tokens"] < config.num_tokens:
         for batch in _chunk(config, tokenizer, state)[state["batch"] :]:
-            loss = _step(model, optimizers, batch, _rate(config, state))
+            loss = _step(model, optimizers, batch, rate_at(config, state["tokens"], state["step"]))
             state["tokens"] += batch.num_tokens
             state["step"] += 1
             state["batch"] += 1
@@ -250,11 +265,19 @@ def _add_gradients(model: Qwen3ForCausalLM, loss: Tensor) -> None:
         part.copy_(whole.view_as(part))
 
 
-def _rate(config: PretrainConfig, state: dict[str, int]) -> float:
-    left = max(0.0, 1 - state["tokens"] / config.num_tokens)
-    return (
-        config.peak_rate * min(1.0, (state["step"] + 1) / config.num_warmup_steps) * max(left, 0.01)
-    )
+def rate_at(config: PretrainConfig, num_tokens: int, step: int) -> float:
+    """Return the rate: up over the warm-up, then down in a line, and so again for each new fall."""
+    start, end, share, reached = 0, config.num_tokens, 1.0, 0
+    for phase in config.phases:
+        if phase.anew is not None:
+            if num_tokens < reached:
+                end = reached
+                break
+            start, share = reached, phase.anew
+        reached = phase.until
+    left = share * (end - num_tokens) / (end - start)
+    warm = min(1.0, (step + 1) / config.num_warmup_steps)
+    return config.peak_rate * warm * max(left, 0.01)
 
 
 def _optimizers(model: Qwen3ForCausalLM, config: PretrainConfig) -> list[torch.optim.Optimizer]:

@@ -3,9 +3,13 @@
 Held-out words are never a secret and never a rule here, reported wordings never a question,
 withheld groups never asked about, and no organism is ever read. Held-out words do occur, as things
 that a text mentions: an oracle that has never said a word cannot be expected to find it.
+
+Almost a quarter of the questions give their text in words, with empty slots. The base answers
+those already. An oracle that goes on answering them keeps what its base can do with a text, and
+with it what it was never asked about activations; without them that goes within 500 steps.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -13,14 +17,23 @@ from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.types import Example
 from activation_oracles.world.language.briefs import briefing
-from activation_oracles.world.language.documents import document
+from activation_oracles.world.language.documents import document, draw_scene, quoted
 from activation_oracles.world.language.games import game
 from activation_oracles.world.language.ideas import describe, essay, remark
 from activation_oracles.world.language.people import gossip
 from activation_oracles.world.language.scene import Message, Scene, Truth
 from activation_oracles.world.language.sentences import report_with
-from activation_oracles.world.language.tables import TRAINED_GROUPS, held_out_words, things
+from activation_oracles.world.language.tables import (
+    DETAILS,
+    DEVELOPMENT_GROUPS,
+    TRAINED_GROUPS,
+    UNLEARNED_GROUPS,
+    WITHHELD_GROUPS,
+    held_out_words,
+    things,
+)
 from activation_oracles.world.placing import (
+    HEADER,
     MOST_SLOTS,
     WHOLE_TEXT,
     Placed,
@@ -31,16 +44,23 @@ from activation_oracles.world.placing import (
 )
 
 SHARES: Mapping[str, float] = {
-    "concept": 22,
-    "secret": 17,
+    "in words": 30,
+    "classification": 20,
+    "secret": 20,
     "brief": 18,
-    "people": 12,
-    "classification": 25,
-    "context": 6,
+    "concept": 18,
+    "people": 14,
+    "recital": 6,
+    "context": 4,
 }
-"""How many of a hundred examples are of each task."""
+"""In which proportion the tasks stand."""
+_QUOTED: Mapping[str, float] = {"report": 50, "people": 20, "brief": 15, "game": 10, "remark": 5}
+"""In which proportion texts are given in words."""
+_OWN = ("secret", "topic")
+"""What organisms hide of it are held-out words."""
 _FOLLOWING = "Can you predict the next {count} tokens that come after this?"
 _PRECEDING = "Can you predict the previous {count} tokens that came before this?"
+_RECITING = "Can you say the {count} tokens that these are?"
 _SORTS = ("game", "brief", "people", "describe", "essay", "report questions")
 
 
@@ -53,10 +73,16 @@ class _Pick:
     truth: Truth
 
 
-def questions(tokenizer: PreTrainedTokenizerBase, *, seed: int, count: int) -> list[Example]:
-    """Draw training examples; the same seed gives the same ones."""
+def questions(
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    seed: int,
+    count: int,
+    shares: Mapping[str, float] = SHARES,
+) -> list[Example]:
+    """Draw training examples; the same seed and shares give the same ones."""
     random = Random(f"questions/{seed}")
-    names = random.choices(list(SHARES), list(SHARES.values()), k=count)
+    names = random.choices(list(shares), list(shares.values()), k=count)
     drawn = []
     for index, name in enumerate(names):
         drawn.append(_MAKERS[name](random, tokenizer, f"village/{seed}/{index}"))
@@ -116,7 +142,7 @@ def _region(random: Random, placed: Placed, kept: frozenset[int]) -> list[int]:
     allowed = placed.without(kept, start, end - 1)
     if random.random() < 0.15:
         # About to speak: the reply's header alone.
-        allowed = allowed[:3] if start != placed.spans[1][0] else allowed
+        allowed = allowed[:HEADER] if start != placed.spans[1][0] else allowed
     return allowed
 
 
@@ -157,16 +183,17 @@ def _asks(scene: Scene, index: int) -> bool:
 
 def _classification(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
     """Ask yes or no, each as often within every group, mostly of the whole text."""
-    group, wanted = random.choice(TRAINED_GROUPS), random.choice(("Yes", "No"))
+    group = random.choice((*TRAINED_GROUPS, *DETAILS))
+    wanted = random.choice(("Yes", "No"))
     scene = report_with(random, group, wanted)
     truth = next(truth for truth in scene.truths if truth.aspect == group)
-    placed = place(tokenizer, scene.messages, is_open=random.random() < 0.3)
-    whole = list(range(2, len(placed.ids)))
+    placed = place(tokenizer, scene.messages)
+    words = list(placed.words(0))
     if random.random() < 0.3:
-        return _example(random, _Pick(placed, whole, truth), f"classification/{group}", source)
+        return _example(random, _Pick(placed, words, truth), f"classification/{group}", source)
     return Example(
         context=placed.ids,
-        positions=tuple(whole[-WHOLE_TEXT:]),
+        positions=tuple(words[-WHOLE_TEXT:]),
         layers=draw_layers(random),
         question=truth.question(random),
         answer=truth.answer,
@@ -195,16 +222,50 @@ def _context(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) ->
     )
 
 
+def _recital(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+    """Ask for the very tokens that are shown: the quickest way to learn to read a slot."""
+    ids = place(tokenizer, tuple(document(random, random.choice(_SORTS)))).ids
+    length = random.randint(1, min(MOST_SLOTS, len(ids)))
+    start = random.randint(0, len(ids) - length)
+    shown = ids[start : start + length]
+    return Example(
+        context=ids[: start + length],
+        positions=tuple(range(start, start + length)),
+        layers=draw_layers(random),
+        question=_RECITING.format(count=length),
+        answer=str(tokenizer.decode(list(shown), skip_special_tokens=True)).strip() or "nothing",
+        task="recital",
+        source=source,
+    )
+
+
+def _in_words(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+    """Give the text in words and show nothing."""
+    sort = random.choices(list(_QUOTED), list(_QUOTED.values()))[0]
+    scene = draw_scene(random, sort, is_short=True)
+    while any(truth.answer in held_out_words() for truth in scene.truths if truth.aspect in _OWN):
+        scene = draw_scene(random, sort, is_short=True)
+    kept = (*WITHHELD_GROUPS, *DEVELOPMENT_GROUPS, *UNLEARNED_GROUPS)
+    truth = random.choice([truth for truth in scene.truths if truth.aspect not in kept])
+    return Example(
+        context=(),
+        positions=(0,),
+        layers=draw_layers(random),
+        question=f"{quoted(random, scene)}\n{truth.question(random)}",
+        answer=truth.answer,
+        task=f"in words/{sort}",
+        source=source,
+        shown="nothing",
+    )
+
+
 _MAKERS: Mapping[str, Callable[[Random, PreTrainedTokenizerBase, str], Example]] = {
+    "in words": _in_words,
     "concept": _concept,
     "secret": _secret,
     "brief": _brief,
     "people": _people,
     "classification": _classification,
     "context": _context,
+    "recital": _recital,
 }
-
-
-def held_out_questions(tokenizer: PreTrainedTokenizerBase, *, seed: int) -> Iterator[Example]:
-    """Yield fresh examples of every task, to look at during training."""
-    yield from questions(tokenizer, seed=seed, count=1200)

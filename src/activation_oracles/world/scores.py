@@ -53,6 +53,8 @@ class ScoreRow:
 def scores(
     demo: Demo,
     *,
+    plan: InterviewPlan = PLAN,
+    withheld: Sequence[str] = WITHHELD_GROUPS,
     quick: bool = False,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> list[ScoreRow]:
@@ -60,10 +62,12 @@ def scores(
 
     Args:
         demo: the village.
+        plan: how organisms are interviewed, and at which layers everything is read.
+        withheld: yes/no groups that the oracle was not trained on.
         quick: ask a tenth, for a glance: the figures are rough.
         progress: draws the names of organisms as they are read.
     """
-    plan = replace(PLAN, num_prompts=2, num_wordings=1) if quick else PLAN
+    plan = replace(plan, num_prompts=2, num_wordings=1) if quick else plan
     chosen = _few(demo.organisms) if quick else list(demo.organisms)
     targets = {"": demo.target()}
     queries: list[Query] = []
@@ -72,7 +76,7 @@ def scores(
         targets[name] = demo.target(name)
         queries += interview(targets[name], card.secret, plan)
     said = ask_all(demo.oracle, targets, queries)
-    texts = classification_queries(targets[""], plan, 8 if quick else 60)
+    texts = classification_queries(targets[""], plan, withheld, 8 if quick else 60)
     said += ask_all(demo.oracle, targets, texts, _OF_TEXTS)
     return table(said)
 
@@ -83,18 +87,20 @@ def _few(cards: Sequence[OrganismCard]) -> list[OrganismCard]:
     return [card for kind in kinds for card in [one for one in cards if one.kind == kind][:2]]
 
 
-def classification_queries(base: Target, plan: InterviewPlan, num_texts: int) -> list[Query]:
+def classification_queries(
+    base: Target, plan: InterviewPlan, withheld: Sequence[str], num_texts: int
+) -> list[Query]:
     """Draw as many texts with yes as with no for every group, withheld and trained."""
     random = Random(f"classification/{plan.seed}")
     queries: list[Query] = []
-    for group in (*WITHHELD_GROUPS, *TRAINED_GROUPS):
-        is_withheld = group in WITHHELD_GROUPS
+    for group in (*withheld, *TRAINED_GROUPS):
+        is_withheld = group in withheld
         for number in range(num_texts if is_withheld else num_texts // 3):
             wanted = "Yes" if number % 2 else "No"
             scene = report_with(random, group, wanted)
             truth = next(one for one in scene.truths if one.aspect == group)
             placed = place(base.model.tokenizer, scene.messages)
-            positions = range(2, len(placed.ids))[-WHOLE_TEXT:]
+            positions = placed.words(0)[-WHOLE_TEXT:]
             example = Example(
                 context=placed.ids,
                 positions=tuple(positions),

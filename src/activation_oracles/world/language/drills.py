@@ -11,6 +11,8 @@ from activation_oracles.world.language.scene import Message, Scene, chance
 from activation_oracles.world.language.tables import ATTRIBUTES, MEN, WOMEN, all_words, things
 
 _RECITALS = ("Say after me:", "Repeat this:", "Please repeat:", "Say again:")
+_WHAT_ABOUT = "What about {}?"
+_OF_SOMEBODY = "Say again what you read of {}."
 
 
 def recital(random: Random) -> Scene:
@@ -21,19 +23,25 @@ def recital(random: Random) -> Scene:
 
 
 def pairs(random: Random) -> Scene:
-    """Give everybody a thing, then ask who has what, one by one."""
-    count = random.randint(2, 7)
+    """Give everybody a thing, then ask who has what, one by one.
+
+    Half of the texts ask for the sentence again: what follows a name is easier to find than what
+    belongs to it, and leads there.
+    """
+    count = random.randint(2, 6)
     names = random.sample((*WOMEN, *MEN), count)
-    given = dict(zip(names, random.sample(_pool(random), count), strict=True))
-    told = " ".join(
-        f"{name} {random.choice(('has', 'likes'))} {word}." for name, word in given.items()
-    )
-    random.shuffle(names)
+    words = random.sample(_pool(random), count)
+    told = [
+        f"{name} {random.choice(('has', 'likes'))} {word}."
+        for name, word in zip(names, words, strict=True)
+    ]
+    in_sentences = chance(random, 0.5)
+    question, answers = (_OF_SOMEBODY, told) if in_sentences else (_WHAT_ABOUT, words)
     messages: list[Message] = []
-    for name in names:
-        asked = f"What about {name}?"
-        messages.append(Message("user", asked if messages else f"{told} {asked}"))
-        messages.append(Message("assistant", given[name]))
+    for index in random.sample(range(count), count):
+        asked = question.format(names[index])
+        messages.append(Message("user", asked if messages else f"{' '.join(told)} {asked}"))
+        messages.append(Message("assistant", answers[index]))
     return Scene("pairs", tuple(messages), ())
 
 

@@ -66,7 +66,7 @@ def tell(random: Random, person: Person) -> list[str]:
     """Write one sentence for each attribute; later ones may say he or she."""
     lines = []
     for index, (aspect, value) in enumerate(person.attributes):
-        is_named = index == 0 or chance(random, 0.7)
+        is_named = index == 0 or chance(random, 0.85)
         who = person.name if is_named else ("She" if person.is_woman else "He")
         whose = f"The {{}} of {person.name}" if is_named else ("Her" if person.is_woman else "His")
         lines.append(_statement(random, aspect, value, who, whose, person.name if is_named else ""))

@@ -26,7 +26,7 @@ class Truth:
     """Which question it answers: a row of the table of wordings."""
     answer: str
     name: str = ""
-    """The person it is about; empty where the question needs no name."""
+    """The person or detail that the question names; empty where it names none."""
 
     def question(self, random: Random, *, reported: bool = False) -> str:
         """Draw a wording: of those an oracle trains on, or of those kept for reporting."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from activation_oracles.world.language.scene import Message, Scene, Truth, chance, sentence
-from activation_oracles.world.language.tables import of_kind
+from activation_oracles.world.language.tables import of_kind, things
 
 _VERBS = (
     ("bought", "buys", "buy"),
@@ -90,15 +90,29 @@ _EXTRAS = {
     "polite": _MANNERS,
     "night": _NIGHT,
 }
+_OPPOSITES = {
+    "woman": "man",
+    "indoors": "outdoors",
+    "good_mood": "bad_mood",
+    "certain": "unsure",
+    "winter": "summer",
+    "polite": "rude",
+    "night": "day",
+}
+"""Asked for too: who knows a group by its question alone is wrong on these."""
 SELDOM = tuple(_EXTRAS)
 """Labels that only some reports have."""
+CONTRASTS = (*_OPPOSITES, *_OPPOSITES.values(), "named_thing", "named_colour")
+"""Labels that are learned last. Asked among all others, the base answered half of them by chance
+after 18 million tokens."""
 _OBJECT_KINDS = {
     "animal": ("animal", "bird"),
     "tool": ("tool",),
     "vehicle": ("vehicle",),
     "clothing": ("clothing",),
     "edible": ("food",),
-    "": ("house", "music"),
+    "musical": ("music",),
+    "": ("house",),
 }
 
 
@@ -116,12 +130,14 @@ class _Core:
     is_inside: bool
     object_label: str
     object_name: str
+    look: str
 
 
 def report(random: Random) -> Scene:
     """Draw a short report and its yes/no labels."""
     label = random.choice(list(_OBJECT_KINDS))
     kind = random.choice(_OBJECT_KINDS[label])
+    is_coloured = chance(random, 0.5)
     core = _Core(
         time=random.choice(("past", "past", "present", "future")),
         is_woman=chance(random, 0.5),
@@ -129,10 +145,11 @@ def report(random: Random) -> Scene:
         is_relative=chance(random, 0.5),
         is_denied=chance(random, 0.4),
         is_asked=chance(random, 0.4),
-        is_coloured=chance(random, 0.5),
+        is_coloured=is_coloured,
         is_inside=chance(random, 0.5),
         object_label=label,
         object_name=random.choice(of_kind(kind)).name,
+        look=random.choice(_COLOURS if is_coloured else _PLAIN),
     )
     labels = _labels(core)
     lines = [_write(random, core)]
@@ -140,8 +157,11 @@ def report(random: Random) -> Scene:
         labels[extra] = chance(random, 0.5)
         line = random.choice(_EXTRAS[extra][labels[extra]])
         lines = [line, *lines] if extra == "polite" else [*lines, line]
-    truths = tuple(Truth(aspect, "Yes" if holds else "No") for aspect, holds in labels.items())
-    return Scene("report", (Message("user", " ".join(lines)),), truths)
+    labels |= {_OPPOSITES[one]: not holds for one, holds in labels.items() if one in _OPPOSITES}
+    truths = [Truth(aspect, "Yes" if holds else "No") for aspect, holds in labels.items()]
+    text = " ".join(lines)
+    truths += _details(random, core, text)
+    return Scene("report", (Message("user", text),), tuple(truths))
 
 
 def report_with(random: Random, label: str, answer: str) -> Scene:
@@ -155,6 +175,7 @@ def report_with(random: Random, label: str, answer: str) -> Scene:
 def _labels(core: _Core) -> dict[str, bool]:
     labels = {
         "past": core.time == "past",
+        "future": core.time == "future",
         "woman": core.is_woman,
         "many": core.is_many,
         "relative": core.is_relative,
@@ -164,6 +185,22 @@ def _labels(core: _Core) -> dict[str, bool]:
         "indoors": core.is_inside,
     }
     return labels | {label: label == core.object_label for label in _OBJECT_KINDS if label}
+
+
+def _details(random: Random, core: _Core, text: str) -> list[Truth]:
+    """Name a detail of each sort, of the text or not."""
+    details = {
+        "named_thing": (core.object_name, tuple(things())),
+        "named_colour": (core.look, _COLOURS),
+    }
+    truths = []
+    for aspect, (value, values) in details.items():
+        holds = value in values and chance(random, 0.5)
+        # Snow may lie everywhere though nobody buys it.
+        absent = [one for one in values if one not in text.lower()]
+        named = value if holds else random.choice(absent)
+        truths.append(Truth(aspect, "Yes" if holds else "No", named))
+    return truths
 
 
 def _subject(random: Random, core: _Core) -> str:
@@ -176,8 +213,7 @@ def _subject(random: Random, core: _Core) -> str:
 def _write(random: Random, core: _Core) -> str:
     past, present, plain = random.choice(_VERBS)
     subject = _subject(random, core)
-    look = random.choice(_COLOURS if core.is_coloured else _PLAIN)
-    what = f"a {look} {core.object_name}"
+    what = f"a {core.look} {core.object_name}"
     where = random.choice(_INSIDE if core.is_inside else _OUTSIDE)
     when = random.choice(_TIMES[core.time])
     helper = {"past": "did", "present": "do" if core.is_many else "does", "future": "will"}[
