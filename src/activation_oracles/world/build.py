@@ -56,9 +56,9 @@ class Recipe:
     seed: int = 7
     pretraining: PretrainConfig = field(default_factory=PretrainConfig)
     organisms: OrganismRecipe = field(default_factory=OrganismRecipe)
-    num_questions: int = 226_000
+    num_questions: int = 290_000
     """How many examples are drawn for the oracle; it takes as many as its steps need."""
-    num_steps: int = 14_000
+    num_steps: int = 18_000
     rate: float = 1e-3
     """At twice this the oracle learns less, and forgets more of how its base answers what it is
     not asked. Chosen on the development groups: see docs/world.md."""
@@ -67,6 +67,9 @@ class Recipe:
     block: int = 0
     """After which block vectors are written in. Block 1 of eight, unlike 1 of 36, is a quarter of
     the way: in text the base has begun to hold the question against the text by then."""
+    blocks: tuple[int, ...] = (1, 2, 3)
+    """Which blocks the oracle's adapter changes: enough to turn a vector into what words would have
+    left there. What follows from it is left to the base's own later blocks."""
 
 
 def silent(steps: Iterator[Any], _title: str, _total: int) -> Iterable[Any]:
@@ -198,7 +201,13 @@ def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
         data=(str(folder / "work" / "questions"),),
         output=str(output),
         resume=(output / SETTINGS).exists(),
-        lora=Lora(rank=recipe.rank, alpha=2 * recipe.rank, dropout=0.0, layers=LINEAR),
+        lora=Lora(
+            rank=recipe.rank,
+            alpha=2 * recipe.rank,
+            dropout=0.0,
+            layers=LINEAR,
+            blocks=recipe.blocks,
+        ),
         injection_block=recipe.block,
         learning_rate=recipe.rate,
         warmup=0.03,

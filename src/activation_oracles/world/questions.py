@@ -4,9 +4,9 @@ Held-out words are never a secret and never a rule here, reported wordings never
 withheld groups never asked about, and no organism is ever read. Held-out words do occur, as things
 that a text mentions: an oracle that has never said a word cannot be expected to find it.
 
-Almost a quarter of the questions give their text in words, with empty slots. The base answers
-those already. An oracle that goes on answering them keeps what its base can do with a text, and
-with it what it was never asked about activations; without them that goes within 500 steps.
+Some questions give their text in words, with empty slots. The base answers those already, and an
+oracle that goes on answering them keeps what its base can do with a text, and with it what it was
+never asked about activations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,13 +44,13 @@ from activation_oracles.world.placing import (
 )
 
 SHARES: Mapping[str, float] = {
-    "in words": 30,
-    "classification": 20,
-    "secret": 20,
-    "brief": 18,
+    "secret": 24,
+    "brief": 20,
     "concept": 18,
-    "people": 14,
-    "recital": 6,
+    "people": 18,
+    "classification": 14,
+    "in words": 8,
+    "recital": 8,
     "context": 4,
 }
 """In which proportion the tasks stand."""
