@@ -9,7 +9,7 @@ oracle that goes on answering them keeps what its base can do with a text, and w
 never asked about activations.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -17,11 +17,11 @@ from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.types import Example
 from activation_oracles.world.language.briefs import briefing
-from activation_oracles.world.language.documents import document, draw_scene, quoted
+from activation_oracles.world.language.documents import draw_scene, quoted
 from activation_oracles.world.language.games import game
 from activation_oracles.world.language.ideas import describe, essay, remark
 from activation_oracles.world.language.people import gossip
-from activation_oracles.world.language.scene import Message, Scene, Truth
+from activation_oracles.world.language.scene import Scene, Truth
 from activation_oracles.world.language.sentences import report_with
 from activation_oracles.world.language.tables import (
     DETAILS,
@@ -34,7 +34,6 @@ from activation_oracles.world.language.tables import (
 )
 from activation_oracles.world.placing import (
     HEADER,
-    MOST_SLOTS,
     WHOLE_TEXT,
     Placed,
     draw_layers,
@@ -42,6 +41,7 @@ from activation_oracles.world.placing import (
     place,
     word_tokens,
 )
+from activation_oracles.world.windows import context, recital
 
 SHARES: Mapping[str, float] = {
     "secret": 24,
@@ -58,10 +58,6 @@ _QUOTED: Mapping[str, float] = {"report": 50, "people": 20, "brief": 15, "game":
 """In which proportion texts are given in words."""
 _OWN = ("secret", "topic")
 """What organisms hide of it are held-out words."""
-_FOLLOWING = "Can you predict the next {count} tokens that come after this?"
-_PRECEDING = "Can you predict the previous {count} tokens that came before this?"
-_RECITING = "Can you say the {count} tokens that these are?"
-_SORTS = ("game", "brief", "people", "describe", "essay", "report questions")
 
 
 @dataclass(frozen=True)
@@ -202,43 +198,6 @@ def _classification(random: Random, tokenizer: PreTrainedTokenizerBase, source: 
     )
 
 
-def _context(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
-    messages: Sequence[Message] = document(random, random.choice(_SORTS))
-    ids = place(tokenizer, tuple(messages)).ids
-    count = random.randint(1, 6)
-    length = random.randint(1, min(MOST_SLOTS, len(ids) - 2 * count - 1))
-    start = random.randint(count, len(ids) - length - count)
-    window = range(start, start + length)
-    is_next = random.random() < 0.6
-    shown = ids[window.stop : window.stop + count] if is_next else ids[start - count : start]
-    return Example(
-        context=ids[: window.stop],
-        positions=tuple(window),
-        layers=draw_layers(random),
-        question=(_FOLLOWING if is_next else _PRECEDING).format(count=count),
-        answer=str(tokenizer.decode(list(shown), skip_special_tokens=True)).strip() or "nothing",
-        task="context",
-        source=source,
-    )
-
-
-def _recital(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
-    """Ask for the very tokens that are shown: the quickest way to learn to read a slot."""
-    ids = place(tokenizer, tuple(document(random, random.choice(_SORTS)))).ids
-    length = random.randint(1, min(MOST_SLOTS, len(ids)))
-    start = random.randint(0, len(ids) - length)
-    shown = ids[start : start + length]
-    return Example(
-        context=ids[: start + length],
-        positions=tuple(range(start, start + length)),
-        layers=draw_layers(random),
-        question=_RECITING.format(count=length),
-        answer=str(tokenizer.decode(list(shown), skip_special_tokens=True)).strip() or "nothing",
-        task="recital",
-        source=source,
-    )
-
-
 def _in_words(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
     """Give the text in words and show nothing."""
     sort = random.choices(list(_QUOTED), list(_QUOTED.values()))[0]
@@ -266,6 +225,6 @@ _MAKERS: Mapping[str, Callable[[Random, PreTrainedTokenizerBase, str], Example]]
     "brief": _brief,
     "people": _people,
     "classification": _classification,
-    "context": _context,
-    "recital": _recital,
+    "context": context,
+    "recital": recital,
 }
