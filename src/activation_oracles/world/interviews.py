@@ -55,8 +55,13 @@ class InterviewPlan:
 
     layers: tuple[int, ...] = (4,)
     """Where whatever has no layers of its own is read."""
-    layers_of: tuple[tuple[str, tuple[int, ...]], ...] = (("persona", (2, 4, 6)),)
-    """Other layers for other kinds of organisms, and for `classification`."""
+    layers_of: tuple[tuple[str, tuple[int, ...]], ...] = (
+        ("taboo", (6,)),
+        ("gender", (6,)),
+        ("people", (6,)),
+    )
+    """Other layers for other kinds of organisms, and for `classification`. A richer base works out
+    late what it keeps: see docs/world.md."""
     num_prompts: int = 10
     num_wordings: int = 3
     reported_wordings: bool = True
