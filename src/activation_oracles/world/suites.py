@@ -103,10 +103,11 @@ def _reports(demo: Demo, layers: tuple[int, ...], count: int, seed: int) -> list
         for number in range(2 * ((count + 1) // 2)):
             scene = report_with(random, group, ("Yes", "No")[number % 2])
             placed = place(demo.model.tokenizer, scene.messages)
+            words = placed.words(0)
             found.append(
                 Case(
-                    context=placed.ids,
-                    positions=tuple(range(2, len(placed.ids))),
+                    context=placed.ids[: words.stop],
+                    positions=tuple(words),
                     layers=layers,
                     question=wordings()[group].reported[0],
                     answer=scene[group],
@@ -121,8 +122,8 @@ def _reports(demo: Demo, layers: tuple[int, ...], count: int, seed: int) -> list
 def _windows(demo: Demo, seed: int) -> list[Example]:
     """Draw windows of text whose next or previous tokens are asked for."""
     # A seed that no training data is drawn from.
-    drawn = questions(demo.model.tokenizer, seed=1_000_003 + seed, count=1600)
-    return [one for one in drawn if one.task == "context"]
+    unseen = 1_000_003 + seed
+    return questions(demo.model.tokenizer, seed=unseen, count=100, shares={"context": 1})
 
 
 def _passages(count: int, seed: int) -> list[Passage]:
