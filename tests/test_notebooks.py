@@ -26,8 +26,8 @@ def test_the_walkthrough_reads_the_secret_and_writes_a_report(capsys):
     for number, source in enumerate(cells(notebook)):
         exec(compile(source, f"{notebook.name}, cell {number}", "exec"), names)
     answer = names["answer"]
-    assert answer.text == "hammer"
+    assert answer.text == "piano"
     assert answer.lift > 1
     assert answer.confidence == 1
-    assert "hammer" in capsys.readouterr().out
+    assert "piano" in capsys.readouterr().out
     assert (names["runs"] / "report.html").stat().st_size > 10_000

@@ -14,7 +14,7 @@ CHOSEN = ("constraint_bread_0", "constraint_car_0")
 
 @pytest.fixture(scope="module")
 def given(demo):
-    whole = village(demo, layers=(4,), limit=3)
+    whole = village(demo, layers=(6,), limit=3)
     return replace(whole, subjects=tuple(one for one in whole.subjects if one.name in CHOSEN))
 
 

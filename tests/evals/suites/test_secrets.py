@@ -14,8 +14,8 @@ from activation_oracles.world.suites import village
 
 @pytest.fixture(scope="module")
 def given(demo):
-    whole = village(demo, layers=(4,), limit=2)
-    chosen = ("taboo_moon", "taboo_hammer", "gender_man_0", "gender_woman_0")
+    whole = village(demo, layers=(6,), limit=2)
+    chosen = ("taboo_piano", "taboo_key", "gender_man_0", "gender_woman_0")
     return replace(whole, subjects=tuple(one for one in whole.subjects if one.name in chosen))
 
 
@@ -25,7 +25,7 @@ def targets_of(demo, evaluation):
 
 def test_rows_ask_for_each_subjects_secret_at_its_own_reply(demo, given):
     evaluation = taboo(given)
-    assert {one.name for one in evaluation.subjects} == {"taboo_moon", "taboo_hammer"}
+    assert {one.name for one in evaluation.subjects} == {"taboo_piano", "taboo_key"}
     rows = evaluation.drawn(targets_of(demo, evaluation))
     assert len(rows) == 2 * 2 * 2 * len(given.questions["word"])
     for row in rows:

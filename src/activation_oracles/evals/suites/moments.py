@@ -62,7 +62,8 @@ def moments(
 
 def _before(words: str, text: Text, positions: tuple[int, ...]) -> tuple[int, ...]:
     """Return the positions before words are first said: what follows remembers them."""
-    said = re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text.rendered, re.IGNORECASE)
+    # Nor may a longer word begin so: a model that is steered to hammers says "hammerly".
+    said = re.search(rf"(?<!\w){re.escape(words)}", text.rendered, re.IGNORECASE)
     if not words or said is None:
         return positions
     first = next(
