@@ -38,7 +38,12 @@ def likelihoods(target: Target, cases: Sequence[Case], dose: Dose) -> list[float
 
     Without a reply it is that of the prompt's own tokens, from the second on.
     """
-    rows = [_tokens(target, one) for one in cases]
+    # Vectors and strengths are many, prompts and replies few.
+    known: dict[tuple[str, str], tuple[tuple[int, ...], int]] = {}
+    for one in cases:
+        if _words(one) not in known:
+            known[_words(one)] = _tokens(target, one)
+    rows = [known[_words(one)] for one in cases]
     order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]))
     found = [0.0] * len(rows)
     for at in range(0, len(order), ROWS_PER_BATCH):
@@ -67,6 +72,10 @@ def replies(
         for index, text in zip(some, texts, strict=True):
             found[index] = text.strip()
     return found
+
+
+def _words(case: Case) -> tuple[str, str]:
+    return repr(case.prompt), case.reply
 
 
 def _tokens(target: Target, case: Case) -> tuple[tuple[int, ...], int]:
