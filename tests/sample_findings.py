@@ -3,6 +3,8 @@
 from activation_oracles.dreams.attacks import CAA, MEAN, NORMAL, REDTEAM, SILENT, named
 from activation_oracles.dreams.effect import Damage
 from activation_oracles.dreams.findings import Effect, Measured, Said
+from activation_oracles.dreams.geometry import Beside, Geometry, Near
+from activation_oracles.dreams.looks import RIVALS, Look
 from sample_runs import HOSTILE
 
 CONCEPTS = ("moon", "mill", f"owl {HOSTILE}")
@@ -60,4 +62,28 @@ def findings(num_randoms: int = 20) -> Measured:
         randoms=tuple((0.01, -0.01, 0.0) for _ in range(num_randoms)),
         unsteered={name: said(STILL[at], f"as it is {at}") for at, name in enumerate(CONCEPTS)},
         instructed={name: said(ASKED[at], f"in words {at}") for at, name in enumerate(CONCEPTS)},
+    )
+
+
+def looks() -> tuple[Look, ...]:
+    return tuple(
+        Look(concept, name, geometry(name, place))
+        for name in EFFECTS
+        for place, concept in enumerate(CONCEPTS)
+    )
+
+
+def geometry(name: str, place: int) -> Geometry:
+    rivals = [rival for rival in RIVALS if rival != name]
+    return Geometry(
+        length=1.25,
+        skewness=-0.5,
+        kurtosis=float(place),
+        rivals={rival: Beside(-0.1 * place, 0.3) for rival in rivals},
+        chance=0.125,
+        seeds=(0.021, -0.033, 0.044) if name.startswith(NORMAL) else None,
+        promoted=((f" up {HOSTILE}", 2.5),),
+        demoted=((" down", -2.5),),
+        nearest=(Near(f"near {name} {HOSTILE}", 4, 2, 0.654),),
+        said={"one": {f"What is it? {HOSTILE}": f"It is {name} of {CONCEPTS[place]}."}},
     )

@@ -21,7 +21,8 @@ def folder(tmp_path_factory):
 
 def test_the_folder_holds_vectors_effects_rates_and_a_page(folder):
     names = {path.name for path in folder.iterdir()}
-    assert names >= {"config.json", "made.json", "found.json", "summary.json", "report.html"}
+    assert names >= {"config.json", "made.json", "found.json", "geometry.json", "summary.json"}
+    assert "What they look like" in (folder / "report.html").read_text()
     files = sorted(path.name for path in (folder / "vectors" / "wolf").iterdir())
     assert files == [
         *("caa.safetensors", "mean-difference.safetensors", "normal-0.safetensors"),

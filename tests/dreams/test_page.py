@@ -12,7 +12,7 @@ from activation_oracles.dreams.concepts import Concept
 from activation_oracles.dreams.curves import dose_response
 from activation_oracles.dreams.page import page
 from activation_oracles.dreams.summary import summarise
-from sample_findings import CONCEPTS, STILL, STRENGTHS, findings
+from sample_findings import CONCEPTS, STILL, STRENGTHS, findings, looks
 from sample_runs import HOSTILE
 
 SEARCHED = ("normal 0", "normal 1", "red-team", "silent")
@@ -50,7 +50,7 @@ def summary(found):
 
 @pytest.fixture(scope="module")
 def html(found, summary):
-    return page(found, summary)
+    return page(found, summary, looks=looks())
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,30 @@ def test_every_reply_and_every_vector_is_in_the_page(found, text):
             assert all(reply in text for reply in said.replies)
     for said in (*found.unsteered.values(), *found.instructed.values()):
         assert all(reply in text for reply in said.replies)
+
+
+def test_what_each_kind_looks_like_stands_beside_chance(text):
+    interval = r"\([+-]?\d\.\d\d to [+-]?\d\.\d\d\)"
+    assert re.search(
+        rf"normal 0 -0\.100 {interval} -0\.100 {interval} 0\.300 {interval} 0\.300 {interval} "
+        rf"\+0\.021 {interval} -0\.50 \+1\.00 \+0\.654",
+        text,
+    )
+    assert "by chance +0.000 +0.000 0.125 0.125 +0.000" in text
+
+
+def test_every_vector_s_look_is_in_the_page(text):
+    for one in looks():
+        assert f"near {one.name} " in text
+        [answers] = one.geometry.said.values()
+        for asked, said in answers.items():
+            assert f"{asked} {said}" in text
+    assert text.count("cosine +0.021, from -0.033 to +0.044") == 6
+
+
+def test_without_looks_the_page_does_not_speak_of_them(found, summary):
+    assert "What it looks like" not in page(found, summary)
+    assert "What they look like" not in page(found, summary)
 
 
 def test_doses_begin_at_the_target_as_it_is(found, html):

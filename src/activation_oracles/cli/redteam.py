@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from activation_oracles.dreams.effect import Neutral
     from activation_oracles.dreams.findings import Measured
     from activation_oracles.dreams.judging import Judge
+    from activation_oracles.dreams.looks import Likeness, Look
     from activation_oracles.dreams.running import Run
     from activation_oracles.dreams.summary import Summary
     from activation_oracles.models.target import Target
@@ -72,7 +73,8 @@ class RedTeam:
         oracle, target = self.attacked.open("ao redteam")
         concepts, neutral = self.material()
         config = self.config(self.attacked.chosen_layer(oracle))
-        from activation_oracles.dreams.running import Run, attack, measure
+        from activation_oracles.dreams.looks import by_kind
+        from activation_oracles.dreams.running import Run, attack, look_at, measure
         from activation_oracles.dreams.summary import summarise
 
         run = Run(
@@ -86,9 +88,10 @@ class RedTeam:
         folder = Path(self.out)
         made = attack(run, folder, about=self.about(run), progress=_shown)
         found = measure(run, folder, made)
+        looks = look_at(run, folder, made)
         summary = summarise(found, seed=self.seed)
-        report(folder, found, summary)
-        print("\n".join(told(summary)))
+        report(folder, found, summary, concepts, looks)
+        print("\n".join([*told(summary), "", *told_looks(by_kind(looks))]))
 
     def about(self, run: "Run") -> dict[str, Any]:
         """Return what decides a run's vectors and what is found of them."""
@@ -193,7 +196,29 @@ def told(summary: "Summary") -> list[str]:
     return [*lines, f"asked in words            {asked:+.3f}"]
 
 
-def report(folder: Path, found: "Measured", summary: "Summary") -> None:
+def told_looks(kinds: "Sequence[Likeness]") -> list[str]:
+    """Return the lines that tell what each kind of vector looks like."""
+    from activation_oracles.dreams.attacks import CAA
+
+    lines = ["vectors           cosine with CAA (interval)  overlap  among seeds  kurtosis"]
+    for one in kinds:
+        beside, seeds = one.cosines.get(CAA), one.seeds
+        cosine = f"{beside.score:+.3f} ({beside.low:+.3f} to {beside.high:+.3f})" if beside else ""
+        overlap = f"{one.overlaps[CAA].score:.2f}" if beside else ""
+        among = f"{seeds.score:+.3f}" if seeds else ""
+        lines.append(
+            f"{one.name:<16}  {cosine:<26}  {overlap:>7}  {among:>11}  {one.kurtosis:>+8.2f}"
+        )
+    return [*lines, f"{'by chance':<16}  {'':<26}  {kinds[0].chance:>7.2f}"]
+
+
+def report(
+    folder: Path,
+    found: "Measured",
+    summary: "Summary",
+    concepts: "Sequence[Concept]",
+    looks: "Sequence[Look]",
+) -> None:
     """Write the rates, and the page that shows everything."""
     from activation_oracles.dreams.page import page
     from activation_oracles.files import writing
@@ -201,7 +226,7 @@ def report(folder: Path, found: "Measured", summary: "Summary") -> None:
     with writing(folder / "summary.json") as part:
         part.write_text(json.dumps(summary.as_dict(), indent=1) + "\n", encoding="utf-8")
     with writing(folder / "report.html") as part:
-        part.write_text(page(found, summary), encoding="utf-8")
+        part.write_text(page(found, summary, concepts, looks), encoding="utf-8")
 
 
 def _shown(done: int, of: int) -> None:

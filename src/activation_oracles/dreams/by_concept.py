@@ -9,6 +9,8 @@ from itertools import zip_longest
 
 from activation_oracles.dreams.concepts import Concept
 from activation_oracles.dreams.findings import Effect, Measured, Said
+from activation_oracles.dreams.geometry import Geometry, Near, Tokens
+from activation_oracles.dreams.looks import Look
 from activation_oracles.dreams.summary import is_believed, is_fooled_unmoved, is_unseen, steers
 
 OUTCOMES = (
@@ -33,16 +35,21 @@ def outcome(one: Effect) -> str:
     return OUTCOMES[5]
 
 
-def by_concept(found: Measured, concepts: Sequence[Concept] = ()) -> str:
+def by_concept(
+    found: Measured, concepts: Sequence[Concept] = (), looks: Sequence[Look] = ()
+) -> str:
     """Return each concept in a fold, with a part for each of its vectors.
 
     Args:
         found: what was measured.
         concepts: what vectors were made for, so that it says what was asked; may be left out.
+        looks: what vectors look like; may be left out.
     """
     known = {one.name: one for one in concepts}
+    seen = {(one.concept, one.name): one.geometry for one in looks}
     return "".join(
-        _concept(found, name, place, known.get(name)) for place, name in enumerate(found.unsteered)
+        _concept(found, name, place, known.get(name), seen)
+        for place, name in enumerate(found.unsteered)
     )
 
 
@@ -53,11 +60,17 @@ def options(names: Sequence[str]) -> str:
     )
 
 
-def _concept(found: Measured, name: str, place: int, concept: Concept | None) -> str:
+def _concept(
+    found: Measured,
+    name: str,
+    place: int,
+    concept: Concept | None,
+    looks: Mapping[tuple[str, str], Geometry],
+) -> str:
     names = list(dict.fromkeys(one.name for one in found.effects))
     still, asked = found.unsteered[name], found.instructed[name]
     parts = "".join(
-        _vector(one, names.index(one.name), (still, asked), concept)
+        _vector(one, names.index(one.name), (still, asked), concept, looks.get((name, one.name)))
         for one in found.effects
         if one.concept == name
     )
@@ -85,7 +98,13 @@ def _fact(fact: tuple[str, str]) -> str:
     return f"<dt>{escape(fact[0])}</dt><dd>{escape(fact[1])}</dd>"
 
 
-def _vector(one: Effect, number: int, without: tuple[Said, Said], concept: Concept | None) -> str:
+def _vector(
+    one: Effect,
+    number: int,
+    without: tuple[Said, Said],
+    concept: Concept | None,
+    seen: Geometry | None,
+) -> str:
     came = outcome(one)
     still, asked = without
     believed = ", ".join(f"{value:.3f} ({who})" for who, value in one.believed.items())
@@ -106,7 +125,8 @@ def _vector(one: Effect, number: int, without: tuple[Said, Said], concept: Conce
     return (
         f'<section class="vector" data-kind="{number}" data-outcome="{OUTCOMES.index(came)}">'
         f'<h3>{escape(one.name)} <span class="outcome">{came}</span></h3>'
-        f'<p class="soft">{escape("; ".join(facts))}</p>{_replies(columns, prompts)}</section>'
+        f'<p class="soft">{escape("; ".join(facts))}</p>{_replies(columns, prompts)}'
+        f"{_look(seen)}</section>"
     )
 
 
@@ -114,6 +134,40 @@ def _search(one: Effect) -> str:
     if one.steps == 0:
         return "no search"
     return f"search {'reached' if one.reached else 'not reached'} in {one.steps} steps"
+
+
+def _look(seen: Geometry | None) -> str:
+    if seen is None:
+        return ""
+    facts = {
+        f"beside {name}": f"cosine {one.cosine:+.3f}, overlap {one.overlap:.3f} "
+        f"(chance {seen.chance:.3f})"
+        for name, one in seen.rivals.items()
+    }
+    if seen.seeds is not None:
+        mean, least, greatest = seen.seeds
+        facts["among seeds"] = f"cosine {mean:+.3f}, from {least:+.3f} to {greatest:+.3f}"
+    facts["coordinates"] = (
+        f"length {seen.length:.3g}, skewness {seen.skewness:+.2f}, kurtosis {seen.kurtosis:+.2f}"
+    )
+    facts["the head promotes"] = _tokens(seen.promoted)
+    facts["the head demotes"] = _tokens(seen.demoted)
+    facts["near"] = " / ".join(map(_near, seen.nearest))
+    for who, answers in seen.said.items():
+        facts[f"{who} says"] = " / ".join(f"{asked} {said}" for asked, said in answers.items())
+    return (
+        '<details class="look"><summary>What it looks like</summary><dl>'
+        + "".join(map(_fact, facts.items()))
+        + "</dl></details>"
+    )
+
+
+def _tokens(tokens: Tokens) -> str:
+    return ", ".join(f"{token!r} {score:.2f}" for token, score in tokens)
+
+
+def _near(one: Near) -> str:
+    return f"{one.text!r} {one.cosine:+.3f}"
 
 
 def _pushed(way: str, strength: float) -> str:

@@ -30,6 +30,8 @@ LARGEST = 100
 """Coordinates that are compared: so many, or an eighth of the width where that is less."""
 CONTEXT = 4
 """Tokens that are shown before the one of a reading that is near."""
+AT_ONCE = 64
+"""Vectors whose logits are held together."""
 Vector = Float[Tensor, " d_model"]
 Tokens = tuple[tuple[str, float], ...]
 
@@ -64,10 +66,17 @@ class Around:
     """What other starts of the same dream led to; the vector itself is not among them."""
     readings: Sequence[Activations] = ()
     """What the target really computes, for the nearest slots."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Who is asked freely what vectors are."""
+
+    oracles: Mapping[str, Oracle]
+    """By name."""
+    layers: Sequence[int]
+    """What each is told of where vectors are from, one after the other."""
     questions: Sequence[str] = OPEN
-    """What the oracle is asked freely."""
-    layers: Sequence[int] = ()
-    """What the oracle is told of where the vector is from, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -92,50 +101,72 @@ class Geometry:
     """Those it speaks against, the strongest first."""
     nearest: tuple[Near, ...]
     """Real readings, the nearest first; none where none were given."""
-    said: Mapping[int, Mapping[str, str]]
-    """By the layer that the oracle is told, by question: what it says of the vector, greedily."""
+    said: Mapping[str, Mapping[str, str]]
+    """By oracle, and the layer that it is told where that is not the vector's own; by question:
+    what it says of the vector, greedily. Empty where none was asked."""
 
 
 def geometry(
     vector: Activations,
     target: Target,
-    oracle: Oracle,
     around: Around = Around(),
+    asked: Asked | None = None,
     *,
     top: int = 10,
 ) -> Geometry:
-    """Return what a vector looks like.
+    """Return what a vector looks like; see `geometries`."""
+    return geometries([vector], target, [around], asked, top=top)[0]
+
+
+def geometries(
+    vectors: Sequence[Activations],
+    target: Target,
+    arounds: Sequence[Around],
+    asked: Asked | None = None,
+    *,
+    top: int = 10,
+) -> list[Geometry]:
+    """Return what vectors look like.
 
     Args:
-        vector: one slot.
-        target: whose output head it is put through, under its adapter.
-        oracle: who is asked about it.
-        around: what it is held against.
+        vectors: one slot each.
+        target: whose output head they are put through, under its adapter.
+        arounds: what each is held against.
+        asked: who is asked about all of them; by default nobody.
         top: tokens and readings that are named.
 
     Raises:
-        DataError: it is more than one slot, or points nowhere.
+        DataError: one is more than one slot, or points nowhere.
         MismatchError: something is not as wide.
         ConfigError: the model has no such layer.
     """
-    own, model = _direction(vector, target, around), target.model
-    # As long as a normed stream, so that the norm's epsilon is nothing beside it.
-    ahead, back = unembedded(target, torch.stack([own, -own]) * model.width**0.5)
-    scores = (ahead - back) / 2
-    centred = vector.vectors[0].float() - vector.vectors[0].float().mean()
-    spread = centred.square().mean()
-    return Geometry(
-        length=float(vector.vectors.float().norm()),
-        skewness=float(centred.pow(3).mean() / spread.pow(1.5)),
-        kurtosis=float(centred.pow(4).mean() / spread.square()) - 3,
-        rivals={name: beside(own, other) for name, other in around.rivals.items()},
-        chance=_largest(model.width) / model.width,
-        seeds=_among([own, *around.seeds]) if around.seeds else None,
-        promoted=tuple(top_tokens(model.tokenizer, scores, top)),
-        demoted=tuple((one, -score) for one, score in top_tokens(model.tokenizer, -scores, top)),
-        nearest=nearest(own, around.readings, top),
-        said=_said(vector, oracle, around),
-    )
+    units = [_direction(*pair, target) for pair in zip(vectors, arounds, strict=True)]
+    said = [{} for _ in vectors] if asked is None else _said(vectors, asked)
+    spoken = [
+        tokens
+        for start in range(0, len(units), AT_ONCE)
+        for tokens in _tokens(torch.stack(units[start : start + AT_ONCE]), target, top)
+    ]
+    chance = _largest(target.model.width) / target.model.width
+    found: list[Geometry] = []
+    for index, (vector, own, around) in enumerate(zip(vectors, units, arounds, strict=True)):
+        centred = vector.vectors[0].float() - vector.vectors[0].float().mean()
+        spread = centred.square().mean()
+        found.append(
+            Geometry(
+                length=float(vector.vectors.float().norm()),
+                skewness=float(centred.pow(3).mean() / spread.pow(1.5)),
+                kurtosis=float(centred.pow(4).mean() / spread.square()) - 3,
+                rivals={name: beside(own, other) for name, other in around.rivals.items()},
+                chance=chance,
+                seeds=_among([own, *around.seeds]) if around.seeds else None,
+                promoted=spoken[index][0],
+                demoted=spoken[index][1],
+                nearest=nearest(own, around.readings, top),
+                said=said[index],
+            )
+        )
+    return found
 
 
 def beside(one: Vector, other: Vector) -> Beside:
@@ -148,26 +179,50 @@ def beside(one: Vector, other: Vector) -> Beside:
 
 def nearest(vector: Vector, readings: Sequence[Activations], count: int) -> tuple[Near, ...]:
     """Return the slots of readings that point most as a vector does."""
+    slots = [(reading, slot) for reading in readings for slot in range(len(reading))]
+    if not slots:
+        return ()
     unit = normalize(vector.float(), dim=0)
-    found = [
+    cosines = torch.cat([normalize(one.vectors.float(), dim=-1) @ unit for one in readings])
+    best = cosines.topk(min(count, len(slots)))
+    return tuple(
         Near(_text(reading, slot), reading.layers[slot], reading.positions[slot], cosine)
-        for reading in readings
-        for slot, cosine in enumerate((normalize(reading.vectors.float(), dim=-1) @ unit).tolist())
+        for (reading, slot), cosine in zip(
+            [slots[place] for place in best.indices.tolist()], best.values.tolist(), strict=True
+        )
+    )
+
+
+def _tokens(
+    units: Float[Tensor, "vector d_model"], target: Target, top: int
+) -> list[tuple[Tokens, Tokens]]:
+    """Return the tokens that each direction promotes, and those it demotes."""
+    model = target.model
+    # As long as a normed stream, so that the norm's epsilon is nothing beside it.
+    ahead, back = unembedded(target, torch.cat([units, -units]) * model.width**0.5).chunk(2)
+    return [
+        (
+            tuple(top_tokens(model.tokenizer, scores, top)),
+            tuple((one, -score) for one, score in top_tokens(model.tokenizer, -scores, top)),
+        )
+        for scores in (ahead - back) / 2
     ]
-    return tuple(sorted(found, key=lambda one: -one.cosine)[:count])
 
 
-def _said(vector: Activations, oracle: Oracle, around: Around) -> dict[int, dict[str, str]]:
-    shown = [replace(vector, layers=(layer,)) for layer in around.layers]
-    if not shown:
-        return {}
-    oracle.model.blocks.check_layers(around.layers)
-    rows = oracle.ask(shown, list(around.questions))
-    assert isinstance(rows, list)
-    return {
-        layer: {one.question: one.text for one in answers}
-        for layer, answers in zip(around.layers, rows, strict=True)
-    }
+def _said(vectors: Sequence[Activations], asked: Asked) -> list[dict[str, dict[str, str]]]:
+    """Ask each oracle of all vectors at once."""
+    pairs = [(index, layer) for index in range(len(vectors)) for layer in asked.layers]
+    found: list[dict[str, dict[str, str]]] = [{} for _ in vectors]
+    for who, oracle in asked.oracles.items():
+        oracle.model.blocks.check_layers(asked.layers)
+        shown = [replace(vectors[index], layers=(layer,)) for index, layer in pairs]
+        rows = oracle.ask(shown, list(asked.questions))
+        assert isinstance(rows, list)
+        for (index, layer), answers in zip(pairs, rows, strict=True):
+            own = layer == vectors[index].layers[0]
+            label = who if own else f"{who}, layer {layer}"
+            found[index][label] = {one.question: one.text for one in answers}
+    return found
 
 
 def _among(vectors: Sequence[Vector]) -> tuple[float, float, float]:
@@ -184,7 +239,7 @@ def _largest(width: int) -> int:
     return max(1, min(LARGEST, width // 8))
 
 
-def _direction(vector: Activations, target: Target, around: Around) -> Vector:
+def _direction(vector: Activations, around: Around, target: Target) -> Vector:
     if len(vector) != 1 or not vector.vectors.any():
         raise DataError(
             f"Look at one vector that points somewhere, got {len(vector)} slots of length "

@@ -15,11 +15,17 @@ from activation_oracles.dreams.by_concept import OUTCOMES, by_concept, options
 from activation_oracles.dreams.concepts import Concept
 from activation_oracles.dreams.curves import Response, dose_response, over_concepts
 from activation_oracles.dreams.findings import Measured
+from activation_oracles.dreams.looks import Look, by_kind
 from activation_oracles.dreams.summary import SIGNIFICANT, Summary
 from activation_oracles.pages import Dot, Line, chart, section, style
 
 
-def page(found: Measured, summary: Summary, concepts: Sequence[Concept] = ()) -> str:
+def page(
+    found: Measured,
+    summary: Summary,
+    concepts: Sequence[Concept] = (),
+    looks: Sequence[Look] = (),
+) -> str:
     """Return the page's HTML.
 
     Args:
@@ -27,6 +33,7 @@ def page(found: Measured, summary: Summary, concepts: Sequence[Concept] = ()) ->
         summary: what it comes to.
         concepts: what vectors were made for, so that the page says what was asked of whom; without
             them, prompts are numbered.
+        looks: what vectors look like; may be left out.
     """
     template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
     return template.substitute(
@@ -41,11 +48,12 @@ def page(found: Measured, summary: Summary, concepts: Sequence[Concept] = ()) ->
         transfer=section(
             "Who believes them, told of which layer", _TRANSFER, tables.transfer(found, summary)
         ),
+        looks=section("What they look like", _LOOKS, tables.likeness(by_kind(looks))),
         doses=section("Dose response", _DOSES, _doses(found, summary)),
         concept_options=options(list(found.unsteered)),
         kind_options=options([one.name for one in summary.kinds]),
         outcome_options=options(OUTCOMES),
-        by_concept=by_concept(found, concepts),
+        by_concept=by_concept(found, concepts, looks),
     )
 
 
@@ -68,6 +76,13 @@ _TRANSFER = (
     "Mean probability of the concept's answer, with its interval over concepts. The first oracle "
     "was attacked; others, and other layers that one is told the vector is from, were only asked. "
     "What the first alone believes is about that oracle and not about the target."
+)
+_LOOKS = (
+    "Cosine, and share of the largest coordinates, with the concept's directions from contrast. "
+    "Seeds: all pairs of a concept's normal dreams. Skewness and kurtosis of the coordinates: 0 as "
+    "of a normal distribution; a kurtosis far above it says that few carry most. Nearest reading: "
+    "cosine with that token of the concept's texts, or of neutral ones, which is nearest at the "
+    "attack's layer. Intervals are over concepts. Vectors may be unlike and do the same."
 )
 _DOSES = (
     "Mean probability of the concept's reply by strength, with its 95 % interval over concepts. "

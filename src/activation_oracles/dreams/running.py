@@ -11,7 +11,17 @@ from activation_oracles.dreams.concepts import Concept
 from activation_oracles.dreams.effect import Neutral
 from activation_oracles.dreams.findings import Measured
 from activation_oracles.dreams.judging import Judge
-from activation_oracles.dreams.store import FOUND, keep, kept, read_found, write_found
+from activation_oracles.dreams.looks import Look, look
+from activation_oracles.dreams.store import (
+    FOUND,
+    GEOMETRY,
+    keep,
+    kept,
+    read_found,
+    read_looks,
+    write_found,
+    write_looks,
+)
 from activation_oracles.files import claim
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.oracle import Oracle
@@ -86,4 +96,18 @@ def measure(run: Run, folder: Path, made: Sequence[Made]) -> Measured:
     battery = Battery(run.oracles, run.target, run.concepts, run.neutral, run.config)
     found = battery.measure(made, run.judges)
     write_found(folder, found)
+    return found
+
+
+def look_at(run: Run, folder: Path, made: Sequence[Made]) -> tuple[Look, ...]:
+    """See what all vectors look like, unless the folder says it already.
+
+    Raises:
+        DataError: what the folder says is damaged.
+    """
+    if (folder / GEOMETRY).exists():
+        return read_looks(folder)
+    layers = run.config.layers
+    found = look(made, run.concepts, run.neutral, run.target, run.oracles, layers)
+    write_looks(folder, found)
     return found

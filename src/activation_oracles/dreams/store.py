@@ -6,7 +6,8 @@ it lacks.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from activation_oracles.dreams.attacks import Made, named
 from activation_oracles.dreams.findings import Measured
+from activation_oracles.dreams.looks import Look
 from activation_oracles.errors import DataError
 from activation_oracles.files import writing
 from activation_oracles.types import Activations
 
-VECTORS, MADE, FOUND = "vectors", "made.json", "found.json"
+VECTORS, MADE, FOUND, GEOMETRY = "vectors", "made.json", "found.json", "geometry.json"
 _MEASURED = TypeAdapter(Measured)
+_LOOKS = TypeAdapter(tuple[Look, ...])
 
 
 def keep(folder: Path, made: Sequence[Made]) -> None:
@@ -72,12 +75,24 @@ def read_found(folder: Path) -> Measured:
         DataError: there is nothing, or it is damaged.
     """
     path = folder / FOUND
-    try:
+    with _naming(path):
         return _MEASURED.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise DataError(
-            f"{path} does not hold what a battery found ({error}). Make it with `ao redteam`."
-        ) from error
+
+
+def write_looks(folder: Path, looks: Sequence[Look]) -> None:
+    """Write what vectors look like."""
+    _write(folder / GEOMETRY, _LOOKS.dump_json(tuple(looks), indent=1).decode())
+
+
+def read_looks(folder: Path) -> tuple[Look, ...]:
+    """Read what `write_looks` wrote.
+
+    Raises:
+        DataError: there is nothing, or it is damaged.
+    """
+    path = folder / GEOMETRY
+    with _naming(path):
+        return _LOOKS.validate_json(path.read_bytes())
 
 
 def vector_file(folder: Path, concept: str, name: str) -> Path:
@@ -92,6 +107,18 @@ def _plain(name: str) -> str:
 def _made(folder: Path, row: dict[str, Any]) -> Made:
     path = vector_file(folder, row["concept"], named(row["kind"], row["seed"]))
     return Made(vector=Activations.load(path), **row)
+
+
+@contextmanager
+def _naming(path: Path) -> Generator[None]:
+    """Turn what a missing or damaged file raises into one error that names it."""
+    try:
+        yield
+    except (OSError, ValidationError) as error:
+        raise DataError(
+            f"{path} does not hold what a battery found ({error}). Remove it, and make it again "
+            "with `ao redteam`."
+        ) from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from activation_oracles.dreams.curves import over_concepts
 from activation_oracles.dreams.findings import Effect, Measured, Said
+from activation_oracles.dreams.looks import RIVALS, Likeness
 from activation_oracles.dreams.summary import Kind, Rate, Summary
 from activation_oracles.pages import bar, gain_bar, table
 from activation_oracles.statistics import Estimate, paired_difference
@@ -94,6 +95,21 @@ def transfer(found: Measured, summary: Summary) -> str:
     return table("gains", heads, (_believed(one, found, labels) for one in summary.kinds))
 
 
+def likeness(kinds: Sequence[Likeness]) -> str:
+    """Return what each kind of vector looks like; empty without any."""
+    heads = (
+        "",
+        *(f"#cosine with {rival} (95 %)" for rival in RIVALS),
+        *(f"#overlap with {rival} (95 %)" for rival in RIVALS),
+        *("#cosine among seeds (95 %)", "#skewness", "#kurtosis", "#nearest reading"),
+    )
+    rows = [_row(one.name, _alike(one)) for one in kinds]
+    if rows:
+        cells = (*(f"{0:+.3f}" for _ in RIVALS), *(f"{kinds[0].chance:.3f}" for _ in RIVALS))
+        rows.append(_row("random directions, by chance", (*cells, f"{0:+.3f}", "", "", "")))
+    return table("gains", heads, rows)
+
+
 def told(one: Estimate | Rate) -> str:
     """Return a number with its interval."""
     middle = one.share if isinstance(one, Rate) else one.score
@@ -128,8 +144,24 @@ def _told_row(
 
 
 def _effect(gain: Estimate) -> str:
-    said = f'{gain.score:+.3f} <span class="soft">({gain.low:+.2f} to {gain.high:+.2f})</span>'
-    return f"<td{_NUMBER}>{said}</td><td>{gain_bar(gain.score, gain.low, gain.high)}</td>"
+    return f"<td{_NUMBER}>{_signed(gain)}</td><td>{gain_bar(gain.score, gain.low, gain.high)}</td>"
+
+
+def _alike(one: Likeness) -> tuple[str, ...]:
+    cosines = [one.cosines.get(rival) for rival in RIVALS]
+    overlaps = [one.overlaps.get(rival) for rival in RIVALS]
+    return (
+        *("" if each is None else _signed(each) for each in cosines),
+        *("" if each is None else told(each) for each in overlaps),
+        "" if one.seeds is None else _signed(one.seeds),
+        f"{one.skewness:+.2f}",
+        f"{one.kurtosis:+.2f}",
+        "" if one.nearest is None else f"{one.nearest:+.3f}",
+    )
+
+
+def _signed(one: Estimate) -> str:
+    return f'{one.score:+.3f} <span class="soft">({one.low:+.2f} to {one.high:+.2f})</span>'
 
 
 def _cost(kind: Kind, some: Sequence[Effect]) -> str:
