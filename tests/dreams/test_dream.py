@@ -101,7 +101,7 @@ def test_of_several_oracles_the_one_that_believes_least_counts(oracle, other_ora
 
 def test_a_harmless_dream_is_believed_and_changes_the_target_less(village):
     oracle, target = village.oracle, village.target()
-    harmless = Harmless(Prompts(target, ("How are you?", "Is dinner ready?")), Dose(4), weight=3)
+    harmless = Harmless(Prompts(target, ("How are you?", "Is dinner ready?")), Dose(4), weight=2)
     some = attempts(oracle, [MOON])
     how = DreamConfig(steps=60)
     [plain] = dream(oracle, some, layer=4, config=how)
