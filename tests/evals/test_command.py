@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
 from activation_oracles.baselines.probe import Probe
-from activation_oracles.cli.asking import choices_of, limited, readings
+from activation_oracles.cli.asking import choices_of, limited
 from activation_oracles.cli.eval import Eval
 from activation_oracles.cli.main import main
 from activation_oracles.evals.running import kept
@@ -291,13 +291,3 @@ def test_probes_that_could_not_answer_everything_are_left_out_with_a_word(
     assert "left out the probes: 3 of 3" in capsys.readouterr().err
     who = {record.who for record in kept(tmp_path)}
     assert who == {"oracle", "oracle, forced choice", "most frequent answer"}
-
-
-def test_examples_that_show_no_reading_are_left_out_and_counted(tmp_path, capsys):
-    whole = made(0)
-    rows = [asdict(one) for one in [*whole, replace(whole[0], shown="nothing")]]
-    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    found = [*readings(str(tmp_path / "mine.jsonl"), "train")]
-    found += readings(str(tmp_path / "mine.jsonl"), "held_out")
-    assert sorted(found, key=repr) == sorted(whole, key=repr)
-    assert capsys.readouterr().err.startswith("left out 1 ")

@@ -215,10 +215,8 @@ class Oracle:
             DataError: a question is empty.
             MismatchError: the vectors do not fit the oracle's model.
         """
-        readings, wordings = (
-            listed(activations, weighed=self._asker.weighs),
-            listed_questions(questions),
-        )
+        readings = listed(activations, weighed=self._asker.weighs)
+        wordings = listed_questions(questions)
         if on_text is not None and (len(readings), len(wordings), decoding.samples) != (1, 1, 1):
             raise DataError("Streaming takes one reading, one question and one sample.")
         found = answer_with_controls(
