@@ -46,7 +46,7 @@ def test_a_dream_of_the_village_is_told_and_kept(asked, tmp_path):
         (("--question", "What?", "Who?", "--answer", "moon"), "Each --question wants an --answer"),
         (("--question", "What?", "--answer", " "), "needs a question and an answer"),
         (("--question", "What?", "--answer", "moon", "--seeds", "0"), "at least one of --seeds"),
-        (("--question", "What?", "--answer", "moon", "--oracle", "here"), "both an --oracle"),
+        (("--question", "What?", "--answer", "moon", "--target", "here"), "needs an --oracle"),
     ],
 )
 def test_what_cannot_be_dreamt_is_refused(asked, settings, message):

@@ -21,9 +21,9 @@ class Attacked:
     """An oracle and its target."""
 
     oracle: str | None = None
-    """Folder or hub id of the oracle; by default the embedded village's, with its base model."""
+    """Folder or hub id of the oracle; by default the embedded village's."""
     target: str | None = None
-    """Folder or hub id of the model that it was trained for."""
+    """Folder or hub id of the model that it was trained for; by default the village's base."""
     adapter: str | None = None
     """Folder or hub id of an adapter to run the target under; of the village an organism's name."""
     layer: int | None = None
@@ -39,13 +39,16 @@ class Attacked:
     """Instead of a device: spread over all that there are, then main memory, then disk."""
 
     def __post_init__(self) -> None:
-        if (self.oracle is None) != (self.target is None):
-            raise ConfigError("Give both an --oracle and its --target, or neither for the village.")
+        if self.oracle is None and self.target is not None:
+            raise ConfigError(
+                f"{self.target!r} needs an --oracle that was trained for it: the village's own is "
+                "for the village's base."
+            )
 
     @property
     def is_village(self) -> bool:
-        """Whether it is the embedded one."""
-        return self.oracle is None
+        """Whether it is the embedded one's base that is steered."""
+        return self.target is None
 
     def open(self, command: str) -> "tuple[Oracle, Target]":
         """Say a word of caution on stderr, and load both.
@@ -58,14 +61,17 @@ class Attacked:
 
         if not sys.stderr.isatty():
             logging.disable_progress_bar()
-        if self.oracle is None or self.target is None:
-            from activation_oracles.world.load import load_demo
-
-            demo = load_demo()
-            return demo.oracle, demo.target(self.adapter)
         from activation_oracles.models.target import Target
         from activation_oracles.oracle.oracle import Oracle
 
+        if self.target is None:
+            from activation_oracles.world.load import load_demo
+
+            demo = load_demo()
+            if self.oracle is None:
+                return demo.oracle, demo.target(self.adapter)
+            return Oracle.from_pretrained(self.oracle, model=demo.model), demo.target(self.adapter)
+        assert self.oracle is not None
         how: dict[str, Any] = {
             "dtype": self.dtype,
             "quantize": self.quantize,
