@@ -2,6 +2,7 @@
 
 import pytest
 
+from activation_oracles.errors import DataError
 from activation_oracles.models.chat import encode_chat
 from activation_oracles.models.positions import resolve
 from activation_oracles.oracle.prompt import Template
@@ -70,3 +71,23 @@ def test_slots_and_answers_are_placed_under_every_template(tokenizer):
     assert [prompt.ids[slot] for slot in prompt.slots] == tokenizer.encode(" ?") * 6
     answer = tokenizer.decode(prompt.ids[prompt.answer_start : prompt.answer_end])
     assert answer.strip() == "moon"
+
+
+def test_tools_stand_before_the_turns_and_move_none_of_them(tokenizer):
+    tools = [{"name": "search"}]
+    plain = encode_chat(tokenizer, CHAT)
+    with pytest.raises(DataError, match="leaves tools out"):
+        encode_chat(tokenizer, CHAT, tools=tools)
+    told = "{% for tool in tools or [] %}{{ tool['name'] }}: user assistant\n{% endfor %}"
+    tokenizer.chat_template = told + tokenizer.chat_template
+    text = encode_chat(tokenizer, CHAT, tools=tools)
+    assert text.rendered == f"search: user assistant\n{plain.rendered}"
+    for number, message in enumerate(CHAT):
+        said = "".join(text.pieces[p] for p in resolve(f"turn {number}", text))
+        assert said.strip() == message["content"]
+
+
+def test_what_a_template_refuses_is_an_error_that_says_so(tiny_tokenizer, monkeypatch):
+    monkeypatch.setattr(tiny_tokenizer, "chat_template", GEMMA)
+    with pytest.raises(DataError, match="no system role"):
+        encode_chat(tiny_tokenizer, [{"role": "system", "content": "Be kind."}, *CHAT])

@@ -7,13 +7,17 @@ again with markers for contents, so a message may hold any words, the template's
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.errors import DataError, ModelError
 
 Message = Mapping[str, str]
 Chat = Sequence[Message]
+Tools = Sequence[Mapping[str, Any]]
+"""Definitions of what a model may call, as its chat template takes them."""
 ROLES = ("system", "user", "assistant", "tool")
 
 
@@ -47,13 +51,19 @@ class Text:
     """The text that was tokenized."""
 
 
-def render(tokenizer: PreTrainedTokenizerBase, chat: Chat, *, add_generation_prompt: bool) -> str:
+def render(
+    tokenizer: PreTrainedTokenizerBase,
+    chat: Chat,
+    *,
+    add_generation_prompt: bool,
+    tools: Tools = (),
+) -> str:
     """Render a chat by the model's template, thinking disabled, as the published oracles were.
 
     Raises:
         ModelError: the tokenizer has no chat template.
         DataError: the chat is not a list of messages with a role and a content, or the template
-            refuses it.
+            refuses it or the tools, or leaves the tools out.
     """
     if tokenizer.chat_template is None:
         raise ModelError(
@@ -66,10 +76,16 @@ def render(tokenizer: PreTrainedTokenizerBase, chat: Chat, *, add_generation_pro
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             enable_thinking=False,
+            tools=[dict(one) for one in tools] or None,
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, TemplateError) as error:
         raise DataError(f"The model's chat template refuses this chat: {error}") from error
     assert isinstance(rendered, str)
+    if tools and rendered == render(tokenizer, chat, add_generation_prompt=add_generation_prompt):
+        raise DataError(
+            "The model's chat template leaves tools out, so the model would not see them. Say in "
+            "a system prompt what it may call, and give the tools' names alone."
+        )
     return rendered
 
 
@@ -82,15 +98,19 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> Text:
 
 
 def encode_chat(
-    tokenizer: PreTrainedTokenizerBase, chat: Chat, *, add_generation_prompt: bool | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    chat: Chat,
+    *,
+    add_generation_prompt: bool | None = None,
+    tools: Tools = (),
 ) -> Text:
     """Tokenize a chat; a generation prompt follows unless the assistant has spoken last."""
     _check(chat)
     if add_generation_prompt is None:
         add_generation_prompt = chat[-1]["role"] != "assistant"
-    rendered = render(tokenizer, chat, add_generation_prompt=add_generation_prompt)
+    rendered = render(tokenizer, chat, add_generation_prompt=add_generation_prompt, tools=tools)
     ids, spans = _tokenize(tokenizer, rendered, special=False)
-    turns = _turns(tokenizer, chat, rendered, spans)
+    turns = _turns(tokenizer, chat, rendered, spans, tools)
     roles = ["text"] * len(ids)
     for turn in turns:
         roles[turn.start : turn.end] = [turn.role] * (turn.end - turn.start)
@@ -148,6 +168,7 @@ def _turns(
     chat: Chat,
     rendered: str,
     spans: Sequence[tuple[int, int]],
+    tools: Tools,
 ) -> tuple[Turn, ...]:
     """Find every turn, or none where the template rewrites contents beyond trimming them."""
     markers = [_marker(number) for number in range(len(chat))]
@@ -155,6 +176,7 @@ def _turns(
         tokenizer,
         [{**message, "content": marker} for message, marker in zip(chat, markers, strict=True)],
         add_generation_prompt=False,
+        tools=tools,
     )
     if [skeleton.count(marker) for marker in markers] != [1] * len(chat):
         return ()
