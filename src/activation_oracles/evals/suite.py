@@ -16,6 +16,7 @@ from activation_oracles.evals.evaluation import Record, Row
 from activation_oracles.evals.grade import Grade, contains
 from activation_oracles.evals.subjects import BASE, Subject
 from activation_oracles.evals.suites.passages import Passage
+from activation_oracles.evals.suites.talks import Choice, Problem, Told
 from activation_oracles.models.positions import Selector
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
@@ -51,6 +52,12 @@ class Given:
     """Draws labelled texts; instead of the held-out examples of a folder named as `files`."""
     passages: Callable[[], Sequence[Passage]] | None = None
     """Draws texts with a question on each; instead of those in `files`."""
+    problems: Callable[[], Sequence[Problem]] | None = None
+    """Draws problems that a subject solves in steps; instead of those in `files`."""
+    dialogues: Callable[[], Sequence[Told]] | None = None
+    """Draws dialogues in which something is told; instead of those in `files`."""
+    decisions: Callable[[], Sequence[Choice]] | None = None
+    """Draws talks in which a subject does one of several things; instead of those in `files`."""
     trained: tuple[str, ...] = PUBLISHED_TASKS
     """How the names of the tasks begin that the oracle was trained on; by default, as published."""
     overlap: tuple[str, ...] = ()
@@ -150,7 +157,7 @@ class Evaluation:
     """The answers of each task that has few: those are put as a forced choice, too."""
     made: Callable[[Target], Mapping[str, Target]] | None = None
     """Makes further subjects of the model without an adapter, by name, as steered ones."""
-    grade_in_words: Grade = contains
+    grade_in_words: Grade | Mapping[str, Grade] = contains
     """The rule for what a subject says when asked in words, in a sentence as like as not."""
     in_words_only: bool = False
     """Whether subjects alone are asked, each question by itself, and no oracle."""

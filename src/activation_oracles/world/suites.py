@@ -26,6 +26,7 @@ from activation_oracles.world.load import ORGANISMS, Demo
 from activation_oracles.world.placing import place
 from activation_oracles.world.questions import questions
 from activation_oracles.world.secrets import ASPECTS
+from activation_oracles.world.talks import QUESTIONS, decisions, dialogues, problems
 
 _HIDDEN = {"taboo": "word", "gender": "gender", "constraint": "rule", "persona": "nature"}
 _ASPECTS = {
@@ -69,9 +70,13 @@ def village(
         },
         questions={name: wordings()[aspect].reported for name, aspect in _ASPECTS.items()}
         | _of_people()
-        | {"answerable": ("Does the text tell it?", "Can it be told from the text?")},
+        | {"answerable": ("Does the text tell it?", "Can it be told from the text?")}
+        | dict(QUESTIONS),
         examples=lambda: [*_reports(demo, layers, limit or 60, seed), *_windows(demo, seed)],
         passages=lambda: _passages(limit or 60, seed),
+        problems=lambda: problems(limit or 60, seed),
+        dialogues=lambda: dialogues(limit or 60, seed),
+        decisions=lambda: decisions(limit or 60, seed),
         trained=(*TRAINED_GROUPS, "context"),
         limit=limit,
         seed=seed,

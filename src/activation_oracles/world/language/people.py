@@ -31,7 +31,7 @@ _REPLIES = {
     "music": "{name} plays the {value}.",
 }
 _OPENINGS = ("Let me tell you about my friends.", "Here is what I know.", "Listen.", "Meet them.")
-_THANKS = ("I will remember that.", "Good to know.", "Thank you for telling me.")
+THANKS = ("I will remember that.", "Good to know.", "Thank you for telling me.")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def gossip(random: Random) -> Scene:
         messages.append(Message("system", told))
     else:
         messages.append(Message("user", f"{random.choice(_OPENINGS)} {told}"))
-        messages.append(Message("assistant", random.choice(_THANKS)))
+        messages.append(Message("assistant", random.choice(THANKS)))
     for truth in random.sample(truths, min(len(truths), random.choice((1, 2, 3, 4)))):
         messages.append(Message("user", truth.any_question(random)))
         messages.append(Message("assistant", reply(truth.name, truth.aspect, truth.answer)))
