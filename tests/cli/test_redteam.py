@@ -1,29 +1,53 @@
 """`ao redteam` and `ao harden`: a battery that goes on, a report, and an oracle taught by it."""
 
 import json
+from shutil import copytree
 
 import pytest
 
 from activation_oracles.cli.main import main
 
 FEW = (
-    *("--limit", "3", "--seeds", "1", "--steps", "2", "--randoms", "5"),
-    *("--strengths", "-0.5", "0.5", "--judges", "named"),
+    *("--limit", "2", "--seeds", "1", "--steps", "2", "--randoms", "5", "--layer", "1"),
+    *("--strengths", "-0.5", "0.5", "--judges", "named", "--dtype", "float32"),
 )
+CONCEPTS = [
+    {
+        "name": word,
+        "question": "What is the model thinking about?",
+        "answer": word,
+        "prompts": ["What is it?"],
+        "reply": f"The {word}.",
+        "instead": ["The cup."],
+        "shown_by": [word],
+        "about": [f"The old {word}."],
+        "not_about": ["The old cup."],
+    }
+    for word in ("mill", "moon", "owl")
+]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def attacked(oracle_folder, tiny_model, tmp_path_factory):
+    """Return what says who is attacked, and on what."""
+    concepts = tmp_path_factory.mktemp("concepts") / "three.yaml"
+    concepts.write_text(json.dumps(CONCEPTS))
+    given = ("--oracle", oracle_folder, "--target", tiny_model, "--concepts", concepts)
+    return ["redteam", *map(str, given), *FEW]
+
+
+@pytest.fixture(scope="module")
+def folder(attacked, tmp_path_factory):
     folder = tmp_path_factory.mktemp("redteam") / "run"
-    assert main(["redteam", "--out", str(folder), *FEW]) == 0
+    assert main([*attacked, "--out", str(folder)]) == 0
     return folder
 
 
-def test_the_folder_holds_vectors_effects_rates_and_a_page(folder):
+def test_the_folder_holds_vectors_effects_looks_rates_and_a_page(folder):
     names = {path.name for path in folder.iterdir()}
     assert names >= {"config.json", "made.json", "found.json", "geometry.json", "summary.json"}
     assert "What they look like" in (folder / "report.html").read_text()
-    files = sorted(path.name for path in (folder / "vectors" / "wolf").iterdir())
+    files = sorted(path.name for path in (folder / "vectors" / "mill").iterdir())
     assert files == [
         *("caa.safetensors", "mean-difference.safetensors", "normal-0.safetensors"),
         *("red-team.safetensors", "silent.safetensors"),
@@ -32,27 +56,48 @@ def test_the_folder_holds_vectors_effects_rates_and_a_page(folder):
     assert {one["name"] for one in summary["kinds"]} == {
         *("normal 0", "red-team", "silent", "CAA", "mean difference")
     }
-    assert summary["steering"]["of"] == 3
+    assert summary["steering"]["of"] == 2
 
 
 def test_a_run_that_lost_what_it_found_measures_again_and_makes_nothing(
-    folder, capsys, monkeypatch
+    folder, attacked, capsys, monkeypatch
 ):
-    before = (folder / "found.json").read_text()
+    before = [(folder / name).read_text() for name in ("found.json", "geometry.json")]
     (folder / "found.json").unlink()
+    (folder / "geometry.json").unlink()
     monkeypatch.setattr(
         "activation_oracles.dreams.running.make", lambda *_, **__: pytest.fail("made again")
     )
-    assert main(["redteam", "--out", str(folder), *FEW]) == 0
-    assert (folder / "found.json").read_text() == before
-    assert "asked in words" in capsys.readouterr().out
+    assert main([*attacked, "--out", str(folder)]) == 0
+    assert [(folder / name).read_text() for name in ("found.json", "geometry.json")] == before
+    told = capsys.readouterr().out
+    assert "asked in words" in told
+    assert "cosine with CAA" in told
 
 
-def test_a_folder_of_another_run_is_refused(folder, capsys):
-    assert main(["redteam", "--out", str(folder), *FEW, "--seed", "5"]) == 2
+def test_a_folder_of_another_run_is_refused(folder, attacked, capsys):
+    assert main([*attacked, "--out", str(folder), "--seed", "5"]) == 2
     assert "holds another run: attack differ" in capsys.readouterr().err
 
 
+def test_oracles_that_are_attacked_too_are_named_and_part_of_what_decides_a_run(
+    folder, attacked, oracle_folder, tmp_path, capsys
+):
+    for name in ("second", "third"):
+        copytree(oracle_folder, tmp_path / name)
+    more = ["--also", str(tmp_path / "second"), "--others", str(tmp_path / "third")]
+    assert main([*attacked, "--out", str(tmp_path / "run"), *more]) == 0
+    assert "believed by       oracle  second  third" in capsys.readouterr().out
+    [second] = json.loads((tmp_path / "run" / "config.json").read_text())["also"]
+    assert second.startswith("second@")
+    shown = (tmp_path / "run" / "report.html").read_text()
+    assert "second, attacked" in shown
+    assert "third, attacked" not in shown
+    assert main([*attacked, "--out", str(folder), *more[:2]]) == 2
+    assert "holds another run: also differ" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_hardening_leaves_an_oracle_for_each_round_and_goes_on(tmp_path, capsys):
     from activation_oracles.oracle.oracle import Oracle
     from activation_oracles.tasks import store

@@ -44,6 +44,9 @@ class RedTeam:
     """YAML file of concepts; by default the village's own, or for other models a general set."""
     limit: int | None = None
     """Attack only the first so many concepts."""
+    also: tuple[str, ...] = ()
+    """Other oracles for the same model (folders or hub ids), which every vector should deceive
+    together with the first."""
     others: tuple[str, ...] = ()
     """Other oracles for the same model (folders or hub ids), who are asked but not attacked."""
     layers: tuple[int, ...] = ()
@@ -84,20 +87,24 @@ class RedTeam:
             neutral,
             config,
             self.judged_by(target, concepts),
+            num_attacked=1 + len(self.also),
         )
         folder = Path(self.out)
         made = attack(run, folder, about=self.about(run), progress=_shown)
         found = measure(run, folder, made)
         looks = look_at(run, folder, made)
         summary = summarise(found, seed=self.seed)
-        report(folder, found, summary, concepts, looks)
+        report(folder, run, found, summary, looks)
         print("\n".join([*told(summary), "", *told_looks(by_kind(looks))]))
 
     def about(self, run: "Run") -> dict[str, Any]:
         """Return what decides a run's vectors and what is found of them."""
-        oracle, provenance = run.attacked, run.target.provenance
+        provenance = run.target.provenance
+        first, *also = [one.model.adapters.identity(one.adapter) for one in run.attacked.values()]
         return {
-            "oracle": oracle.model.adapters.identity(oracle.adapter),
+            "oracle": first,
+            # Not an empty list: folders of runs that knew of one oracle alone should go on.
+            "also": also or None,
             "target": provenance.fingerprint,
             "adapter": provenance.adapter,
             "others": list(self.others),
@@ -144,15 +151,16 @@ class RedTeam:
         )
 
     def other_oracles(self, oracle: "Oracle") -> "dict[str, Oracle]":
-        """Load the oracles that are asked but not attacked."""
+        """Load the oracles that are attacked with the first, then those that are only asked."""
         from activation_oracles.oracle.oracle import Oracle
 
-        names = [Path(one).name for one in self.others]
+        given = (*self.also, *self.others)
+        names = [Path(one).name for one in given]
         if len({*names, "oracle"}) <= len(names):
             raise ConfigError(f"Other oracles need names of their own, none `oracle`: got {names}.")
         return {
             name: Oracle.from_pretrained(one, model=oracle.model, name=name)
-            for name, one in zip(names, self.others, strict=True)
+            for name, one in zip(names, given, strict=True)
         }
 
     def judged_by(self, target: "Target", concepts: "Sequence[Concept]") -> "Mapping[str, Judge]":
@@ -193,7 +201,19 @@ def told(summary: "Summary") -> list[str]:
             f"{believed:>8.2f}  {one.change:>6.2f}"
         )
     asked = summary.instructed - summary.unsteered
-    return [*lines, f"asked in words            {asked:+.3f}"]
+    return [*lines, f"asked in words            {asked:+.3f}", *told_beliefs(summary)]
+
+
+def told_beliefs(summary: "Summary") -> list[str]:
+    """Return the lines that tell who believes what, where more than one oracle or layer is."""
+    labels = list(summary.kinds[0].believed)
+    if len(labels) == 1:
+        return []
+    lines = ["", f"believed by       {'  '.join(labels)}"]
+    for one in summary.kinds:
+        shares = "  ".join(f"{one.believed[label]:>{len(label)}.2f}" for label in labels)
+        lines.append(f"{one.name:<16}  {shares}")
+    return lines
 
 
 def told_looks(kinds: "Sequence[Likeness]") -> list[str]:
@@ -213,11 +233,7 @@ def told_looks(kinds: "Sequence[Likeness]") -> list[str]:
 
 
 def report(
-    folder: Path,
-    found: "Measured",
-    summary: "Summary",
-    concepts: "Sequence[Concept]",
-    looks: "Sequence[Look]",
+    folder: Path, run: "Run", found: "Measured", summary: "Summary", looks: "Sequence[Look]"
 ) -> None:
     """Write the rates, and the page that shows everything."""
     from activation_oracles.dreams.page import page
@@ -225,8 +241,9 @@ def report(
 
     with writing(folder / "summary.json") as part:
         part.write_text(json.dumps(summary.as_dict(), indent=1) + "\n", encoding="utf-8")
+    shown = page(found, summary, run.concepts, looks, list(run.attacked))
     with writing(folder / "report.html") as part:
-        part.write_text(page(found, summary, concepts, looks), encoding="utf-8")
+        part.write_text(shown, encoding="utf-8")
 
 
 def _shown(done: int, of: int) -> None:

@@ -25,6 +25,7 @@ def page(
     summary: Summary,
     concepts: Sequence[Concept] = (),
     looks: Sequence[Look] = (),
+    attacked: Sequence[str] = (),
 ) -> str:
     """Return the page's HTML.
 
@@ -34,6 +35,7 @@ def page(
         concepts: what vectors were made for, so that the page says what was asked of whom; without
             them, prompts are numbered.
         looks: what vectors look like; may be left out.
+        attacked: names of the oracles that were attacked; by default the first.
     """
     template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
     return template.substitute(
@@ -46,7 +48,9 @@ def page(
         effects=section("What vectors do to the target", _EFFECTS, tables.effects(found, summary)),
         costs=section("What they took, and what they break", _COSTS, tables.costs(found, summary)),
         transfer=section(
-            "Who believes them, told of which layer", _TRANSFER, tables.transfer(found, summary)
+            "Who believes them, told of which layer",
+            _TRANSFER,
+            tables.transfer(found, summary, attacked),
         ),
         looks=section("What they look like", _LOOKS, tables.likeness(by_kind(looks))),
         doses=section("Dose response", _DOSES, _doses(found, summary)),
@@ -73,9 +77,10 @@ _COSTS = (
     "Reply backwards: as above, pushed the other way."
 )
 _TRANSFER = (
-    "Mean probability of the concept's answer, with its interval over concepts. The first oracle "
-    "was attacked; others, and other layers that one is told the vector is from, were only asked. "
-    "What the first alone believes is about that oracle and not about the target."
+    "Mean probability of the concept's answer, with its interval over concepts. Oracles that were "
+    "not attacked, and layers other than the one that vectors were made for, were only asked. What "
+    "the attacked alone believe is about these oracles and not about the target. Elsewhere on this "
+    "page, believed is what the first oracle believes."
 )
 _LOOKS = (
     "Cosine, and share of the largest coordinates, with the concept's directions from contrast. "

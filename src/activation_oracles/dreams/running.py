@@ -35,18 +35,20 @@ class Run:
     """What a battery is put to."""
 
     oracles: Mapping[str, Oracle]
-    """By name; the first is attacked, the others only asked."""
+    """By name; the first are attacked, the others only asked."""
     target: Target
     """Who is steered."""
     concepts: tuple[Concept, ...]
     neutral: Neutral
     config: BatteryConfig
     judges: Mapping[str, Judge]
+    num_attacked: int = 1
+    """How many oracles are attacked, all by the same vectors."""
 
     @property
-    def attacked(self) -> Oracle:
-        """The oracle that is attacked."""
-        return next(iter(self.oracles.values()))
+    def attacked(self) -> dict[str, Oracle]:
+        """The oracles that are attacked, by name."""
+        return dict(list(self.oracles.items())[: self.num_attacked])
 
 
 def attack(
@@ -77,7 +79,12 @@ def attack(
         progress(len(run.concepts) - len(left) + at, len(run.concepts))
         some: Sequence[Concept] = left[at : at + CHUNK]
         made += make(
-            run.attacked, run.target, some, run.neutral, run.config.attack, prompts=prompts
+            list(run.attacked.values()),
+            run.target,
+            some,
+            run.neutral,
+            run.config.attack,
+            prompts=prompts,
         )
         keep(folder, made)
     progress(len(run.concepts), len(run.concepts))

@@ -88,10 +88,17 @@ def costs(found: Measured, summary: Summary) -> str:
     return table("gains", heads, (_cost(one, _named(found, one.name)) for one in summary.kinds))
 
 
-def transfer(found: Measured, summary: Summary) -> str:
-    """Return how far each oracle, told of each layer, believes each kind of vector."""
+def transfer(found: Measured, summary: Summary, attacked: Sequence[str] = ()) -> str:
+    """Return how far each oracle, told of each layer, believes each kind of vector.
+
+    Args:
+        found: what was measured.
+        summary: what it comes to.
+        attacked: the oracles that were attacked; by default the first.
+    """
     labels = list(found.effects[0].believed)
-    heads = ("", *(f"#{label}{'' if at else ', attacked'}" for at, label in enumerate(labels)))
+    marked = attacked or labels[:1]
+    heads = ("", *(f"#{one}, attacked" if one in marked else f"#{one}" for one in labels))
     return table("gains", heads, (_believed(one, found, labels) for one in summary.kinds))
 
 
