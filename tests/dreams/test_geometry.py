@@ -78,6 +78,13 @@ def test_what_a_target_reads_is_near_to_itself(target):
     assert all(one.cosine < first.cosine for one in others)
 
 
+def test_texts_that_begin_alike_are_near_once(target):
+    readings = target.read([TEXT, TEXT.replace("river", "church")], layers=[1, 2])
+    found = nearest(readings[0].vectors[3], readings, 6)
+    assert len(found) == 6
+    assert len({(one.text, one.layer, one.position) for one in found}) == 6
+
+
 def test_seeds_are_compared_in_pairs_and_rivals_by_name(target, vector):
     rivals = {"contrast": vector, "against": -vector}
     seen = geometry(own(vector), target, Around(rivals=rivals, seeds=(vector, -vector)))

@@ -178,19 +178,22 @@ def beside(one: Vector, other: Vector) -> Beside:
 
 
 def nearest(vector: Vector, readings: Sequence[Activations], count: int) -> tuple[Near, ...]:
-    """Return the slots of readings that point most as a vector does."""
+    """Return the slots of readings that point most as a vector does, the same beginning once."""
     slots = [(reading, slot) for reading in readings for slot in range(len(reading))]
     if not slots:
         return ()
     unit = normalize(vector.float(), dim=0)
     cosines = torch.cat([normalize(one.vectors.float(), dim=-1) @ unit for one in readings])
-    best = cosines.topk(min(count, len(slots)))
-    return tuple(
-        Near(_text(reading, slot), reading.layers[slot], reading.positions[slot], cosine)
-        for (reading, slot), cosine in zip(
-            [slots[place] for place in best.indices.tolist()], best.values.tolist(), strict=True
-        )
-    )
+    found: dict[tuple[int, tuple[int, ...]], Near] = {}
+    for place in cosines.argsort(descending=True).tolist():
+        reading, slot = slots[place]
+        layer, at = reading.layers[slot], reading.positions[slot]
+        near = Near(_text(reading, slot), layer, at, float(cosines[place]))
+        # Texts that begin alike are one reading as far as they do.
+        found.setdefault((layer, reading.token_ids[: at + 1]), near)
+        if len(found) == count:
+            break
+    return tuple(found.values())
 
 
 def _tokens(
