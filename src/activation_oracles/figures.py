@@ -41,7 +41,7 @@ def save(drawn: Iterable[Drawn], folder: Path) -> list[Path]:
         ConfigError: matplotlib is not installed.
         DataError: the files cannot be written.
     """
-    matplotlib = _matplotlib()
+    matplotlib = drawing_package()
     folder.mkdir(parents=True, exist_ok=True)
     found: list[Path] = []
     with matplotlib.rc_context(_SETTINGS):
@@ -55,6 +55,21 @@ def save(drawn: Iterable[Drawn], folder: Path) -> list[Path]:
                     one.savefig(part, format=kind, dpi=200, metadata=about)
                 found.append(path)
     return found
+
+
+def drawing_package() -> Any:
+    """Return matplotlib; called first, it saves a long run that could not draw at its end.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        return import_module("matplotlib")
+    except ImportError as error:
+        raise ConfigError(
+            "Plots need matplotlib: pip install 'activation-oracles[eval]', or leave out `plots`; "
+            "the page needs none."
+        ) from error
 
 
 def sheet(height: float, num_columns: int = 1, width: float = WIDTH) -> tuple[Any, Any]:
@@ -77,13 +92,3 @@ def dots(axes: Any, rows: Sequence[tuple[str, Estimate | None]], colours: Sequen
 def colour_of(place: int) -> str:
     """Return the colour of one of several; over again where they are many."""
     return _COLOURS[place % len(_COLOURS)]
-
-
-def _matplotlib() -> Any:
-    try:
-        return import_module("matplotlib")
-    except ImportError as error:
-        raise ConfigError(
-            "Plots need matplotlib: pip install 'activation-oracles[eval]', or leave out `plots`; "
-            "the page needs none."
-        ) from error

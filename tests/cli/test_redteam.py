@@ -1,6 +1,7 @@
 """`ao redteam` and `ao harden`: a battery that goes on, a report, and an oracle taught by it."""
 
 import json
+import sys
 from shutil import copytree
 
 import pytest
@@ -95,6 +96,21 @@ def test_oracles_that_are_attacked_too_are_named_and_part_of_what_decides_a_run(
     assert "third, attacked" not in shown
     assert main([*attacked, "--out", str(folder), *more[:2]]) == 2
     assert "holds another run: also differ" in capsys.readouterr().err
+
+
+def test_figures_are_drawn_where_asked(folder, attacked):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `eval`)")
+    assert main([*attacked, "--out", str(folder), "--plots"]) == 0
+    assert (folder / "plots" / "01-rates.svg").exists()
+
+
+def test_figures_that_could_not_be_drawn_are_refused_before_the_run(
+    attacked, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main([*attacked, "--out", str(tmp_path / "run"), "--plots"]) == 2
+    assert "activation-oracles[eval]" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

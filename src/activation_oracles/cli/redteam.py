@@ -70,9 +70,15 @@ class RedTeam:
     """At which vectors are tried, in multiples of the stream's length."""
     randoms: int = 20
     """Random directions to compare with."""
+    plots: bool = False
+    """Also draw figures, as PNG and SVG, into the folder's `plots` (extra `eval`)."""
 
     def run(self) -> None:
         """Print the rates; everything else goes into the folder."""
+        if self.plots:
+            from activation_oracles.figures import drawing_package
+
+            drawing_package()
         oracle, target = self.attacked.open("ao redteam")
         concepts, neutral = self.material()
         config = self.config(self.attacked.chosen_layer(oracle))
@@ -95,6 +101,10 @@ class RedTeam:
         looks = look_at(run, folder, made)
         summary = summarise(found, seed=self.seed)
         report(folder, run, found, summary, looks)
+        if self.plots:
+            from activation_oracles.dreams.plots import plots
+
+            plots(found, summary, folder / "plots")
         print("\n".join([*told(summary), "", *told_looks(by_kind(looks))]))
 
     def about(self, run: "Run") -> dict[str, Any]:
