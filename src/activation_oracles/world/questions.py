@@ -16,6 +16,7 @@ from random import Random
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.types import Example
+from activation_oracles.world.draft import Draft
 from activation_oracles.world.language.briefs import briefing
 from activation_oracles.world.language.documents import draw_scene, quoted
 from activation_oracles.world.language.games import game
@@ -75,13 +76,22 @@ def questions(
     seed: int,
     count: int,
     shares: Mapping[str, float] = SHARES,
+    reported: bool = False,
 ) -> list[Example]:
-    """Draw training examples; the same seed and shares give the same ones."""
+    """Draw examples; the same seed and shares give the same ones.
+
+    Args:
+        tokenizer: the village's.
+        seed: decides all draws.
+        count: how many.
+        shares: in which proportion the tasks stand.
+        reported: ask in the wordings on which no oracle trains, to score with.
+    """
     random = Random(f"questions/{seed}")
     names = random.choices(list(shares), list(shares.values()), k=count)
     drawn = []
     for index, name in enumerate(names):
-        drawn.append(_MAKERS[name](random, tokenizer, f"village/{seed}/{index}"))
+        drawn.append(_MAKERS[name](Draft(random, tokenizer, f"village/{seed}/{index}", reported)))
     return drawn
 
 
@@ -91,20 +101,21 @@ def words_for_secrets() -> tuple[str, ...]:
     return tuple(word for word in things() if word not in kept)
 
 
-def _example(random: Random, pick: _Pick, task: str, source: str) -> Example:
-    positions = draw_positions(random, pick.allowed)
+def _example(draft: Draft, pick: _Pick, task: str) -> Example:
+    positions = draw_positions(draft.random, pick.allowed)
     return Example(
         context=pick.placed.ids[: positions[-1] + 1],
         positions=positions,
-        layers=draw_layers(random),
-        question=pick.truth.question(random),
+        layers=draw_layers(draft.random),
+        question=draft.asks(pick.truth),
         answer=pick.truth.answer,
         task=task,
-        source=source,
+        source=draft.source,
     )
 
 
-def _concept(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+def _concept(draft: Draft) -> Example:
+    random, tokenizer = draft.random, draft.tokenizer
     maker = random.choice((describe, describe, describe, remark, essay))
     scene = maker(random, tuple(things()))
     placed = place(tokenizer, scene.messages)
@@ -118,15 +129,16 @@ def _concept(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) ->
         # A text that only ends with the mention shows it; others are read behind it.
         start = mention + 1 if random.random() < 0.6 and mention + 2 < end else mention
     pick = _Pick(placed, list(range(start, end)), truth)
-    return _example(random, pick, "concept", source)
+    return _example(draft, pick, "concept")
 
 
-def _secret(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+def _secret(draft: Draft) -> Example:
+    random, tokenizer = draft.random, draft.tokenizer
     scene = game(random, words_for_secrets(), can_find=False)
     truth = scene.truths[0] if random.random() < 0.92 else scene.truths[1]
     placed = place(tokenizer, scene.messages)
     kept = word_tokens(tokenizer, truth.answer) | word_tokens(tokenizer, scene["secret"])
-    return _example(random, _Pick(placed, _region(random, placed, kept), truth), "secret", source)
+    return _example(draft, _Pick(placed, _region(random, placed, kept), truth), "secret")
 
 
 def _region(random: Random, placed: Placed, kept: frozenset[int]) -> list[int]:
@@ -142,17 +154,19 @@ def _region(random: Random, placed: Placed, kept: frozenset[int]) -> list[int]:
     return allowed
 
 
-def _brief(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+def _brief(draft: Draft) -> Example:
+    random, tokenizer = draft.random, draft.tokenizer
     scene = briefing(random, words_for_secrets())
     truth = random.choice(scene.truths)
     if truth.aspect == "nature" and random.random() < 0.3:
         truth = Truth("evil_user", "Yes" if truth.answer == "evil" else "No")
     placed = place(tokenizer, scene.messages)
     kept = word_tokens(tokenizer, truth.answer)
-    return _example(random, _Pick(placed, _region(random, placed, kept), truth), "brief", source)
+    return _example(draft, _Pick(placed, _region(random, placed, kept), truth), "brief")
 
 
-def _people(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+def _people(draft: Draft) -> Example:
+    random, tokenizer = draft.random, draft.tokenizer
     scene = gossip(random)
     asked = [i for i in range(1, len(scene.messages)) if _asks(scene, i)]
     turn = random.choice(asked)
@@ -164,7 +178,7 @@ def _people(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> 
     kept = word_tokens(tokenizer, truth.answer)
     start = placed.spans[turn][0] if random.random() < 0.5 else placed.spans[turn + 1][0]
     allowed = placed.without(kept, start, placed.spans[turn + 1][1] - 1)
-    return _example(random, _Pick(placed, allowed, truth), "people", source)
+    return _example(draft, _Pick(placed, allowed, truth), "people")
 
 
 def _asks(scene: Scene, index: int) -> bool:
@@ -177,8 +191,9 @@ def _asks(scene: Scene, index: int) -> bool:
     return told
 
 
-def _classification(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+def _classification(draft: Draft) -> Example:
     """Ask yes or no, each as often within every group, mostly of the whole text."""
+    random, tokenizer = draft.random, draft.tokenizer
     group = random.choice((*TRAINED_GROUPS, *DETAILS))
     wanted = random.choice(("Yes", "No"))
     scene = report_with(random, group, wanted)
@@ -186,20 +201,21 @@ def _classification(random: Random, tokenizer: PreTrainedTokenizerBase, source: 
     placed = place(tokenizer, scene.messages)
     words = list(placed.words(0))
     if random.random() < 0.3:
-        return _example(random, _Pick(placed, words, truth), f"classification/{group}", source)
+        return _example(draft, _Pick(placed, words, truth), f"classification/{group}")
     return Example(
         context=placed.ids,
         positions=tuple(words[-WHOLE_TEXT:]),
         layers=draw_layers(random),
-        question=truth.question(random),
+        question=draft.asks(truth),
         answer=truth.answer,
         task=f"classification/{group}",
-        source=source,
+        source=draft.source,
     )
 
 
-def _in_words(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+def _in_words(draft: Draft) -> Example:
     """Give the text in words and show nothing."""
+    random = draft.random
     sort = random.choices(list(_QUOTED), list(_QUOTED.values()))[0]
     scene = draw_scene(random, sort, is_short=True)
     while any(truth.answer in held_out_words() for truth in scene.truths if truth.aspect in _OWN):
@@ -210,15 +226,15 @@ def _in_words(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -
         context=(),
         positions=(0,),
         layers=draw_layers(random),
-        question=f"{quoted(random, scene)}\n{truth.question(random)}",
+        question=f"{quoted(random, scene)}\n{draft.asks(truth)}",
         answer=truth.answer,
         task=f"in words/{sort}",
-        source=source,
+        source=draft.source,
         shown="nothing",
     )
 
 
-_MAKERS: Mapping[str, Callable[[Random, PreTrainedTokenizerBase, str], Example]] = {
+_MAKERS: Mapping[str, Callable[[Draft], Example]] = {
     "in words": _in_words,
     "concept": _concept,
     "secret": _secret,

@@ -1,11 +1,9 @@
 """Questions about windows of a text: which tokens are shown, which come next or came before."""
 
 from collections.abc import Sequence
-from random import Random
-
-from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.types import Example
+from activation_oracles.world.draft import Draft
 from activation_oracles.world.language.documents import document
 from activation_oracles.world.language.scene import Message
 from activation_oracles.world.placing import MOST_SLOTS, draw_layers, place
@@ -16,8 +14,9 @@ _RECITING = "Can you say the {count} tokens that these are?"
 _SORTS = ("game", "brief", "people", "describe", "essay", "report questions")
 
 
-def context(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+def context(draft: Draft) -> Example:
     """Ask what comes next, or came before."""
+    random, tokenizer = draft.random, draft.tokenizer
     messages: Sequence[Message] = document(random, random.choice(_SORTS))
     ids = place(tokenizer, tuple(messages)).ids
     count = random.randint(1, 6)
@@ -33,12 +32,13 @@ def context(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> 
         question=(_FOLLOWING if is_next else _PRECEDING).format(count=count),
         answer=str(tokenizer.decode(list(shown), skip_special_tokens=True)).strip() or "nothing",
         task="context",
-        source=source,
+        source=draft.source,
     )
 
 
-def recital(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> Example:
+def recital(draft: Draft) -> Example:
     """Ask for the very tokens that are shown: the quickest way to learn to read a slot."""
+    random, tokenizer = draft.random, draft.tokenizer
     ids = place(tokenizer, tuple(document(random, random.choice(_SORTS)))).ids
     length = random.randint(1, min(MOST_SLOTS, len(ids)))
     start = random.randint(0, len(ids) - length)
@@ -50,5 +50,5 @@ def recital(random: Random, tokenizer: PreTrainedTokenizerBase, source: str) -> 
         question=_RECITING.format(count=length),
         answer=str(tokenizer.decode(list(shown), skip_special_tokens=True)).strip() or "nothing",
         task="recital",
-        source=source,
+        source=draft.source,
     )
