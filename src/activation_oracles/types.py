@@ -286,11 +286,12 @@ class Answer:
     controls: Mapping[str, "Answer"] = field(default_factory=dict)
     """The same question with something else in the slots, by the name of the control."""
     confidence: float | None = None
-    """Probability that the text is right; None where nobody asked for it."""
+    """Probability that the text, or the guess, is right; None where nobody asked for it."""
     confidence_by: str = ""
     """How it was found, and what it was calibrated on."""
     guess: str | None = None
-    """What the text would have been, where the oracle was too unsure to give it."""
+    """What the text would have been, where the oracle was too unsure to give it or said itself that
+    it cannot tell."""
     lift: float | None = None
     """How many times likelier each token of the answer is than with nothing in the slots, as a
     geometric mean: at 1 the activations did nothing for it, and a vague answer stays close to it.

@@ -3,10 +3,17 @@
 import pytest
 
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.oracle import confidence
 from activation_oracles.oracle.asking import Decoding, Shown
 from activation_oracles.oracle.calibrator import Calibrator
 from activation_oracles.oracle.caveats import caveats_of_lift
-from activation_oracles.oracle.confidence import CANNOT_TELL, HowSure, agreed, likelihoods
+from activation_oracles.oracle.confidence import (
+    CANNOT_TELL,
+    Agreed,
+    HowSure,
+    agreed,
+    likelihoods,
+)
 from activation_oracles.oracle.controls import Nothing
 from activation_oracles.oracle.oracle import Oracle
 
@@ -20,9 +27,63 @@ def calibrated(oracle, **fields):
 
 
 def test_the_most_frequent_answer_wins_and_the_earliest_among_equals():
-    assert agreed(["moon", "Moon.", "ship"]) == ("moon", 2 / 3)
-    assert agreed(["ship", "moon"]) == ("ship", 0.5)
-    assert agreed(["moon"]) == ("moon", 1.0)
+    assert agreed(["moon", "Moon.", "ship"]) == Agreed("moon", None, 2 / 3)
+    assert agreed(["ship", "moon"]) == Agreed("ship", None, 0.5)
+    assert agreed(["moon"]) == Agreed("moon", None, 1.0)
+
+
+def test_saying_that_there_is_no_answer_is_agreed_on_as_any_but_is_sure_of_nothing():
+    refusals = ["I cannot tell.", "Cannot say."]
+    assert agreed([*refusals, "moon"]) == Agreed("I cannot tell.", "moon", 1 / 3)
+    assert agreed(["moon", "moon", *refusals[:1]]) == Agreed("moon", None, 2 / 3)
+    assert agreed(refusals) == Agreed("I cannot tell.", None, 0.0)
+
+
+@pytest.fixture
+def refusing(oracle, reading, monkeypatch):
+    """An oracle whose answer to the question counts as saying that it cannot tell."""
+    said = oracle.ask(reading, QUESTION).text
+    monkeypatch.setattr(confidence, "_ABSTAINING", (said.casefold(),))
+    return oracle
+
+
+def test_an_oracle_that_cannot_tell_keeps_what_it_would_have_said(refusing, reading):
+    refusal = refusing.ask(reading, QUESTION)
+    answer = refusing.ask(reading, QUESTION, how_sure=HowSure("likelihood"))
+    assert answer.text == refusal.text
+    assert answer.guess
+    prompt = refusing._asker.show(Shown(reading, QUESTION), refusal.text).prompt
+    avoiding = Decoding(avoiding=(prompt.ids[prompt.answer_start],))
+    assert refusing.ask(reading, QUESTION, decoding=avoiding).text == answer.guess
+    (sure,) = likelihoods(refusing._asker, [Shown(reading, QUESTION)], [answer.guess])
+    assert answer.confidence == pytest.approx(sure)
+    assert refusal.guess is None
+
+
+def test_what_nobody_but_a_refusal_said_is_believed_by_nobody(refusing, reading):
+    answer = refusing.ask(reading, QUESTION, how_sure=HowSure("wordings", (QUESTION,)))
+    assert answer.confidence == 0
+    assert answer.guess
+
+
+@pytest.mark.parametrize(("threshold", "refuses"), [(1.0, True), (0.0, False)])
+def test_a_threshold_decides_on_the_guess_of_an_oracle_that_cannot_tell(
+    refusing, reading, threshold, refuses
+):
+    how_sure = HowSure("likelihood")
+    plain = refusing.ask(reading, QUESTION, how_sure=how_sure)
+    curved = calibrated(refusing, method="likelihood", slope=0.1, threshold=threshold)
+    answer = curved.ask(reading, QUESTION, how_sure=how_sure)
+    assert answer.text == (CANNOT_TELL if refuses else plain.guess)
+    assert answer.guess == (plain.guess if refuses else None)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_no_answer_begins_with_a_token_that_is_to_be_avoided(oracle, reading, count):
+    asked = [oracle._asker.show(Shown(reading, QUESTION))] * count
+    (first, *_), *_ = [one.ids for [one] in oracle._asker.generate(asked, Decoding())]
+    others = oracle._asker.generate(asked, Decoding(avoiding=(first,)))
+    assert all(one.ids[0] != first for [one] in others)
 
 
 def test_no_confidence_is_stated_where_none_is_asked_for(oracle, reading):
@@ -35,7 +96,7 @@ def test_agreement_over_wordings_is_that_of_the_answers_to_each(oracle, reading)
     said = [oracle.ask(reading, wording).text for wording in (QUESTION, *OTHERS)]
     answer = oracle.ask(reading, QUESTION, how_sure=HowSure("wordings", OTHERS))
     assert answer.samples == tuple(said)
-    assert (answer.text, answer.confidence) == agreed(said)
+    assert Agreed(answer.text, None, answer.confidence) == agreed(said)
     assert answer.confidence_by == "wordings, not calibrated"
 
 
@@ -44,7 +105,7 @@ def test_agreement_over_samples_is_the_share_of_the_answer_in_them(oracle, readi
     answer = oracle.ask(reading, QUESTION, decoding=decoding, how_sure=HowSure("samples"))
     plain = oracle.ask(reading, QUESTION, decoding=decoding)
     assert answer.samples == plain.samples
-    assert (answer.text, answer.confidence) == agreed(plain.samples)
+    assert Agreed(answer.text, None, answer.confidence) == agreed(plain.samples)
 
 
 def test_the_likelihood_of_an_answer_is_what_a_choice_between_answers_weighs(oracle, reading):

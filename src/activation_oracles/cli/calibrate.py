@@ -148,7 +148,7 @@ class Confiding:
         for places in groups.values():
             said = self._said(examples[places[0]], [shown[place] for place in places])
             for place, answer in zip(places, said, strict=True):
-                found[place] = answer.text, answer.confidence
+                found[place] = answer.guess or answer.text, answer.confidence
         return [found[place] for place in range(len(examples))]
 
     def _others(self, example: "Example") -> tuple[str, ...]:

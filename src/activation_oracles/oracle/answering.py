@@ -7,7 +7,15 @@ from activation_oracles.errors import ConfigError
 from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.caveats import caveats, caveats_of_lift, caveats_of_strength
 from activation_oracles.oracle.choosing import probabilities
-from activation_oracles.oracle.confidence import HowSure, agreed, lifts, likelihoods, settled
+from activation_oracles.oracle.confidence import (
+    Agreed,
+    HowSure,
+    abstains,
+    agreed,
+    lifts,
+    likelihoods,
+    settled,
+)
 from activation_oracles.types import Answer
 
 
@@ -42,16 +50,19 @@ class Answering:
             reworded = [replace(one, question=wording) for one in shown]
             others = self._generate(replace(decoding, samples=1), None, reworded)
             rows = [[*some, *more] for some, more in zip(rows, others, strict=True)]
-        said = [agreed(texts) if method else (texts[0], 1.0) for texts in rows]
+        said = [agreed(texts) if method else Agreed(texts[0], None, 1.0) for texts in rows]
         found = [
-            replace(self._answer(one, text), samples=tuple(texts[1:] and texts))
-            for (text, _), texts, one in zip(said, rows, shown, strict=True)
+            replace(
+                self._answer(one, held.text), guess=held.guess, samples=tuple(texts[1:] and texts)
+            )
+            for held, texts, one in zip(said, rows, shown, strict=True)
         ]
         if how_sure is None:
             return found
-        stated = [share for _, share in said]
+        found = self._guessed(decoding, shown, found)
+        stated = [held.share for held in said]
         if method == "likelihood":
-            stated = likelihoods(self.asker, shown, [one.text for one in found])
+            stated = likelihoods(self.asker, shown, list(map(_believed, found)))
         found = self._lifted(shown, found)
         return [self._settled(one, sure, how_sure) for one, sure in zip(found, stated, strict=True)]
 
@@ -94,9 +105,25 @@ class Answering:
         drawn = self.asker.generate([self.asker.show(one) for one in shown], decoding, on_text)
         return [[one.text for one in some] for some in drawn]
 
+    def _guessed(
+        self, decoding: Decoding, shown: Sequence[Shown], answers: Sequence[Answer]
+    ) -> list[Answer]:
+        """Find out what would have been said instead, where an answer says that there is none."""
+        rows = [row for row, one in enumerate(answers) if one.guess is None and abstains(one.text)]
+        found = list(answers)
+        if not rows:
+            return found
+        refusals = [self.asker.show(shown[row], answers[row].text).prompt for row in rows]
+        begun = {one.ids[one.answer_start] for one in refusals}
+        how = replace(decoding, samples=1, temperature=0.0, avoiding=tuple(sorted(begun)))
+        guesses = self._generate(how, None, [shown[row] for row in rows])
+        for row, [guess, *_] in zip(rows, guesses, strict=True):
+            found[row] = replace(found[row], guess=guess)
+        return found
+
     def _lifted(self, shown: Sequence[Shown], answers: Sequence[Answer]) -> list[Answer]:
         """Note how much likelier answers are for what is shown, and warn where they are not."""
-        ratios = lifts(self.asker, shown, [one.text for one in answers])
+        ratios = lifts(self.asker, shown, list(map(_believed, answers)))
         return [
             replace(one, lift=ratio, warnings=(*one.warnings, *caveats_of_lift(ratio)))
             for one, ratio in zip(answers, ratios, strict=True)
@@ -120,3 +147,8 @@ class Answering:
                 *caveats_of_strength(self.asker.strengths(reading) if shown.written else None),
             ),
         )
+
+
+def _believed(answer: Answer) -> str:
+    """Return what the oracle finds likeliest, also where it says that it cannot tell."""
+    return answer.text if answer.guess is None else answer.guess

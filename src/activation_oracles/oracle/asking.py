@@ -297,4 +297,5 @@ class Asker:
     def _settings(self, how: Decoding) -> GenerationConfig:
         settings = self.model.decoding(how.max_new_tokens, how.temperature)
         settings.eos_token_id = sorted({*(settings.eos_token_id or ()), *self.template.stop_ids})
+        settings.begin_suppress_tokens = list(how.avoiding) or None
         return settings

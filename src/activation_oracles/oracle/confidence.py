@@ -19,6 +19,7 @@ SMALLEST = 1e-12
 """Below this a probability counts as so much: a lift stays a number."""
 CANNOT_TELL = "cannot tell"
 """What an answer says that is too unsure to be given."""
+_ABSTAINING = ("cannot tell", "can't tell", "cannot say")
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,40 @@ class HowSure:
             raise DataError("A wording of the question is empty.")
 
 
-def agreed(texts: Sequence[str]) -> tuple[str, float]:
+@dataclass(frozen=True)
+class Agreed:
+    """What several askings come to."""
+
+    text: str
+    """The most frequent answer."""
+    guess: str | None
+    """Where that says that there is none: the most frequent of the others, if any."""
+    share: float
+    """Of all askings, those that gave the guess; where there is none, the text. 0 where all said
+    that there is no answer."""
+
+
+def abstains(text: str) -> bool:
+    """Tell whether an answer says that there is none."""
+    return any(words in text.casefold() for words in _ABSTAINING)
+
+
+def agreed(texts: Sequence[str]) -> "Agreed":
     """Return the most frequent answer, the earliest among equals, and its share.
 
-    Answers are the same that differ in case, spaces and closing punctuation alone.
+    Answers are the same that differ in case, spaces and closing punctuation alone, and all that say
+    that there is none.
     """
     counts = Counter(map(_plain, texts))
-    winner, count = counts.most_common(1)[0]
-    return next(text for text in texts if _plain(text) == winner), count / len(texts)
+    winner = counts.most_common(1)[0][0]
+    said = next(text for text in texts if _plain(text) == winner)
+    others = [text for text in texts if not abstains(text)]
+    if not abstains(said):
+        return Agreed(said, None, counts[winner] / len(texts))
+    if not others:
+        return Agreed(said, None, 0.0)
+    best = agreed(others)
+    return Agreed(said, best.text, best.share * len(others) / len(texts))
 
 
 def likelihoods(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> list[float]:
@@ -89,8 +116,10 @@ def lifts(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> list[fl
 def settled(answer: Answer, stated: float, method: Method, curve: Calibrator | None) -> Answer:
     """Return the answer with its confidence, or `cannot tell` where that is too low.
 
+    Where the oracle itself said so and a curve has a threshold, the threshold decides on its guess.
+
     Args:
-        answer: as it was given.
+        answer: as it was given; with its guess, where it says that there is none.
         stated: the method's own figure.
         method: which one.
         curve: fitted on held-out answers, from the oracle's card; None leaves the figure as it is,
@@ -100,10 +129,16 @@ def settled(answer: Answer, stated: float, method: Method, curve: Calibrator | N
         return replace(answer, confidence=stated, confidence_by=f"{method}, not calibrated")
     sure = curve.apply(stated)
     by = f"{method}, {curve.curve} curve fitted on {curve.num_answers} answers"
-    if curve.threshold is None or sure >= curve.threshold:
-        return replace(answer, confidence=sure, confidence_by=by)
-    return replace(answer, text=CANNOT_TELL, guess=answer.text, confidence=sure, confidence_by=by)
+    known = replace(answer, confidence=sure, confidence_by=by)
+    if curve.threshold is None:
+        return known
+    said = answer.text if answer.guess is None else answer.guess
+    if sure >= curve.threshold:
+        return replace(known, text=said, guess=None)
+    return replace(known, text=CANNOT_TELL, guess=said)
 
 
 def _plain(text: str) -> str:
+    if abstains(text):
+        return CANNOT_TELL
     return " ".join(text.casefold().split()).strip(" .,;:!?\"'")

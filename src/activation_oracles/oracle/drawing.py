@@ -21,6 +21,8 @@ class Decoding:
     """0 is greedy; more than one sample needs more."""
     seed: int = 0
     """Where sampling starts; it touches no other random state."""
+    avoiding: tuple[int, ...] = ()
+    """Tokens that no answer begins with, as those of a refusal."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1 or self.samples < 1 or self.temperature < 0:

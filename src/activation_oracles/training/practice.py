@@ -16,6 +16,7 @@ from torch import Tensor
 
 from activation_oracles.oracle.asking import Decoding
 from activation_oracles.oracle.collate import Batch
+from activation_oracles.oracle.confidence import abstains
 from activation_oracles.training.config import Practice
 from activation_oracles.training.parts import Share
 from activation_oracles.training.prepare import Run
@@ -24,7 +25,6 @@ from activation_oracles.types import Example
 
 Grade = Callable[[str, str], float | None]
 """Takes what was said and what is true; from 0 to 1, or None where it cannot judge."""
-_ABSTAINING = ("cannot tell", "can't tell", "cannot say")
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,6 @@ def reward(said: str, example: Example, how: Practice, grade: Grade) -> float:
         return how.abstained
     share = grade(said, example.answer)
     return how.abstained if share is None else share - (1 - share) * how.wrong
-
-
-def abstains(text: str) -> bool:
-    """Tell whether an answer says that there is none."""
-    return any(words in text.casefold() for words in _ABSTAINING)
 
 
 def advantages(rewards: Float[Tensor, "question answer"]) -> Float[Tensor, "question answer"]:
