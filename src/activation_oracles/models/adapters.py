@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from peft import LoraConfig, PeftConfig, PeftModel
 from peft.tuners.tuners_utils import BaseTuner
-from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
+from peft.utils.save_and_load import set_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from activation_oracles.errors import ConfigError, MismatchError, ModelError
+from activation_oracles.models.adapter_source import fetch_adapter
 from activation_oracles.models.blocks import PROBE_LENGTH, DecoderBlocks
 from activation_oracles.models.placing import input_device, offloaded
 from activation_oracles.models.read import evaluating
@@ -54,7 +54,7 @@ class Adapters:
         self._check_known(name)
         learning = self._trainable and self._active == name
         if learning or not self._hashes[name]:
-            self._hashes[name] = _hash(self.parameters(name))
+            self._hashes[name] = _hash(self._held(name))
         return f"{name}@{self._hashes[name]}"
 
     def new(self, config: LoraConfig, *, name: str) -> str:
@@ -82,24 +82,20 @@ class Adapters:
         """Load an adapter from a folder or hub id, check that it landed, and return its name.
 
         Raises:
-            ModelError: there is no adapter at `source`, or the name is taken.
+            ModelError: there is no adapter at `source`, or none that can be switched off again; or
+                the name is taken.
             MismatchError: its weights do not belong to this model, or change nothing.
         """
         name = name or Path(source).name.replace(".", "_")
         self._check_free(name)
-        try:
-            config = PeftConfig.from_pretrained(source)
-            weights = load_peft_weights(source, device="cpu")
-        except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
-            raise ModelError(
-                f"No adapter could be loaded from {source!r}: {error}. Expected a folder or hub id "
-                "with adapter_config.json and adapter_model.safetensors."
-            ) from error
+        config, weights = fetch_adapter(source)
         config.inference_mode = True
+        bare = self._probe(None)
         try:
             self._insert(config, name)
             self._hashes[name] = ""
             self._fill(source, name, weights)
+            self._check_effect(source, name, bare)
         except (MismatchError, ValueError, RuntimeError) as error:
             self._remove(name)
             if isinstance(error, MismatchError):
@@ -126,14 +122,8 @@ class Adapters:
         _tidy_config(folder / "adapter_config.json")
 
     def parameters(self, name: str) -> dict[str, nn.Parameter]:
-        """Return an adapter's parameters by their name in the network."""
-        self._check_known(name)
-        marker = f".{name}."
-        return {
-            path: parameter
-            for path, parameter in self._network.named_parameters()
-            if marker in path and "lora_" in path
-        }
+        """Return an adapter's low-rank parameters by their name in the network."""
+        return {path: one for path, one in self._held(name).items() if "lora_" in path}
 
     def scales(self, name: str) -> set[float]:
         """Return by what an adapter's updates are scaled: one number, where they are all alike."""
@@ -167,6 +157,12 @@ class Adapters:
                 self._network.eval()
             self._switch(before, trainable=was_trainable)
 
+    def _held(self, name: str) -> dict[str, nn.Parameter]:
+        """Return all that came with an adapter: some bring whole modules beside their LoRA."""
+        self._check_known(name)
+        parameters = self._network.named_parameters()
+        return {path: one for path, one in parameters if f".{name}." in f"{path}."}
+
     def _switch(self, name: str | None, *, trainable: bool = False) -> None:
         if name is not None:
             self._check_known(name)
@@ -190,6 +186,9 @@ class Adapters:
         with warnings.catch_warnings():
             # peft 0.21 asks transformers 5.23 for a property by its old name.
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
+            if getattr(config, "target_parameters", None):
+                # peft looks for them among modules; fused experts are parameters, and adapted.
+                warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys did not")
             if self._peft is None:
                 self._peft = PeftModel(self._network, config, adapter_name=name)
             else:
@@ -227,16 +226,19 @@ class Adapters:
                 f"The adapter {source!r} is untrained: {silent[0]!r} and {len(silent) - 1} other "
                 "layers have B = 0, so they change nothing."
             )
-        self._check_effect(source, name)
 
-    def _check_effect(self, source: str, name: str) -> None:
+    def _probe(self, name: str | None) -> Tensor:
         ids = torch.arange(PROBE_LENGTH, device=input_device(self._network))[None]
-        with torch.no_grad():
-            with self.using(None):
-                bare = self._network(input_ids=ids, use_cache=False).logits
-            with self.using(name):
-                adapted = self._network(input_ids=ids, use_cache=False).logits
-        if torch.equal(bare, adapted):
+        with torch.no_grad(), self.using(name):
+            return self._network(input_ids=ids, use_cache=False).logits
+
+    def _check_effect(self, source: str, name: str, bare: Tensor) -> None:
+        if not torch.equal(bare, self._probe(None)):
+            raise MismatchError(
+                f"The adapter {source!r} changes the model even while it is switched off, so the "
+                "bare model could not be read beside it. Load the model again, without it."
+            )
+        if torch.equal(bare, self._probe(name)):
             raise MismatchError(
                 f"The adapter {source!r} leaves the logits of a probe text unchanged. Its weights "
                 "did not land in the layers that this model runs."
