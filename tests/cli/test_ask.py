@@ -99,12 +99,14 @@ def test_samples_are_all_told(ask):
         (("--chat", '[{"role": "user"'), "not JSON"),
         (("--chat", "[]"), "no messages"),
         (("--chat", '[{"role": "user"}]'), "expected a role"),
+        (("--chat", '["Hello."]'), "expected a role"),
         ((), "--text or --chat"),
         (("--text", "a", "--chat", "[]"), "--text or --chat"),
         (("--text", "apples", "--controls", "base"), "base needs an --adapter"),
         (("--text", "apples", "--controls", "magic"), "no control 'magic'"),
         (("--text", "apples", "--choices", "Yes"), "two or more"),
         (("--text", "apples", "--samples", "2"), "temperature"),
+        (("--text", "apples", "--samples", "2", "--temperature", "nan"), "temperature"),
         (("--text", "apples", "--adapter", "no/such/adapter"), "no/such/adapter"),
         (("--text", "apples", "--dtype", "float99"), "float99"),
         (("--text", "apples", "--difference"), "needs an --adapter"),
@@ -118,6 +120,26 @@ def test_what_a_user_can_mend_is_one_clear_line(ask, settings, message):
     assert message in errors
     assert errors.count("\n") == 1
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("--text", ""),
+        ("--chat", '["Hello."]'),
+        ("--text", "apples", "--controls", "base"),
+        ("--text", "apples", "--choices", "Yes"),
+        ("--text", "apples", "--samples", "2"),
+        ("--text", "apples", "--adapter", "/no/such/adapter"),
+        ("--text", "apples", "--oracle", "/no/such/oracle"),
+    ],
+)
+def test_what_needs_no_model_is_refused_before_one_is_loaded(ask, monkeypatch, settings):
+    def loaded(*_, **__):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("activation_oracles.models.target.load", loaded)
+    assert ask(*settings, *QUESTION)[0] == 2
 
 
 def test_a_missing_model_or_oracle_is_named(ask, tmp_path):

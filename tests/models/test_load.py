@@ -51,6 +51,17 @@ def test_weights_that_are_missing_are_refused(tiny_model, tmp_path):
         load(str(folder), device="cpu")
 
 
+def test_weights_that_were_cut_short_are_refused(tiny_model, tmp_path):
+    import shutil
+
+    folder = tmp_path / "cut"
+    shutil.copytree(tiny_model, folder)
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ModelError, match="could be loaded from"):
+        load(str(folder), device="cpu")
+
+
 def test_unknown_dtypes_and_absent_devices_are_refused(tiny_model):
     with pytest.raises(ConfigError, match="dtype is one of"):
         load(str(tiny_model), dtype="float8")

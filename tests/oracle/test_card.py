@@ -73,6 +73,13 @@ def test_contradictions_are_refused_by_name(tmp_path, change, match):
         Card.load(write(tmp_path, V1 | change))
 
 
+@pytest.mark.parametrize("written", [b"{", b"[1]", b"\xff\xfe{\x00", b""])
+def test_a_card_that_is_no_card_is_refused(tmp_path, written):
+    (tmp_path / "ao_config.json").write_bytes(written)
+    with pytest.raises(ConfigError, match="is refused: card"):
+        Card.load(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [

@@ -13,6 +13,7 @@ from activation_oracles.errors import DataError
 
 if TYPE_CHECKING:
     from activation_oracles.oracle.confidence import HowSure
+    from activation_oracles.oracle.drawing import Decoding
     from activation_oracles.types import Answer
 
 
@@ -51,7 +52,8 @@ class Ask:
 
     def run(self) -> None:
         """Print the answer, and below it the controls' answers; warnings go to stderr."""
-        answer = self._answer(self.reading.open(every_layer=False))
+        decoding = self._decoding()
+        answer = self._answer(self.reading.open(every_layer=False), decoding)
         if self.json:
             print(json.dumps(asdict(answer), ensure_ascii=False, indent=2))
             return
@@ -60,8 +62,22 @@ class Ask:
         for warning in answer.warnings:
             print(f"warning: {warning}", file=sys.stderr)
 
-    def _answer(self, opened: Opened) -> "Answer":
-        from activation_oracles.oracle.asking import Decoding
+    def _decoding(self) -> "Decoding":
+        """Check what is asked for before any model is loaded, and return how answers are drawn."""
+        from activation_oracles.oracle.drawing import Decoding
+        from activation_oracles.oracle.inputs import check_choices
+
+        self.reading.check_controls(self.controls)
+        if self.choices:
+            check_choices(self.choices)
+        return Decoding(
+            max_new_tokens=self.max_new_tokens,
+            samples=self.samples,
+            temperature=self.temperature,
+            seed=self.seed,
+        )
+
+    def _answer(self, opened: Opened, decoding: "Decoding") -> "Answer":
         from activation_oracles.types import Answer
 
         controls = self.reading.controls(self.controls, opened, donor=self.donor)
@@ -76,12 +92,6 @@ class Ask:
             )
             assert isinstance(chosen, Answer)
             return chosen
-        decoding = Decoding(
-            max_new_tokens=self.max_new_tokens,
-            samples=self.samples,
-            temperature=self.temperature,
-            seed=self.seed,
-        )
         said = oracle.ask(
             activations,
             self.question,

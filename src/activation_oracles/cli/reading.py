@@ -82,8 +82,17 @@ class Reading:
             )
         from transformers.utils import logging
 
+        from activation_oracles.models.chat import check_source
         from activation_oracles.models.target import Difference, Target
+        from activation_oracles.oracle.card import Card
+        from activation_oracles.oracle.hub_files import folder_of
         from activation_oracles.oracle.oracle import Oracle
+
+        # What needs no model is looked at first: to load one may take minutes.
+        check_source(source)
+        if self.adapter is not None:
+            folder_of(self.adapter)
+        Card.load(self.oracle)
 
         if not sys.stderr.isatty():
             logging.disable_progress_bar()
@@ -119,6 +128,19 @@ class Reading:
             return messages(self.chat)
         raise DataError("Give either --text or --chat: what the target reads.")
 
+    def check_controls(self, names: Sequence[str]) -> None:
+        """Refuse controls that there are not.
+
+        Raises:
+            DataError: an unknown name, or `base` where the target has no adapter.
+        """
+        for name in names:
+            if name not in CONTROLS or (name == "base" and self.adapter is None):
+                raise DataError(
+                    f"There is no control {name!r} here. Controls are {', '.join(CONTROLS)}; base "
+                    "needs an --adapter to leave out."
+                )
+
     def controls(
         self, names: Sequence[str], opened: Opened, *, donor: str | None = None
     ) -> "list[Control]":
@@ -130,6 +152,7 @@ class Reading:
         from activation_oracles.models.target import Target
         from activation_oracles.oracle.controls import AsText, Donor, Nothing, RandomDirection
 
+        self.check_controls(names)
         layers = tuple(dict.fromkeys(opened.activations.layers))
         found: list[Control] = []
         for name in names:
@@ -139,15 +162,10 @@ class Reading:
                 found.append(RandomDirection())
             elif name == "text":
                 found.append(AsText(opened.target, opened.source))
-            elif name == "base" and opened.target.adapter is not None:
+            else:
                 bare = Target(opened.target.model)
                 base = bare.read(opened.source, layers=layers, positions=selector(self.at))
                 found.append(Donor(base, name="base"))
-            else:
-                raise DataError(
-                    f"There is no control {name!r} here. Controls are {', '.join(CONTROLS)}; base "
-                    "needs an --adapter to leave out."
-                )
         if donor is not None:
             other = opened.target.read(words(donor), layers=layers, positions="all")
             found.append(Donor(other))
@@ -183,6 +201,10 @@ def messages(setting: str) -> "Chat":
         ) from error
     if not isinstance(chat, list) or not chat:
         raise DataError("The chat has no messages; expected a JSON list of them.")
+    if strange := [one for one in chat if not isinstance(one, dict)]:
+        raise DataError(
+            f"The chat holds {strange[0]!r:.80}; expected a role and a content in each."
+        )
     return chat
 
 

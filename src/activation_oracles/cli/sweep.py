@@ -42,6 +42,10 @@ class Sweep:
 
     def run(self) -> None:
         """Print a table of answers, tokens down and layers across."""
+        from activation_oracles.oracle.inputs import check_choices
+
+        if self.choices:
+            check_choices(self.choices)
         opened = self.reading.open(every_layer=True)
         grid = opened.oracle.sweep(
             opened.activations,

@@ -91,8 +91,7 @@ def render(
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> Text:
     """Tokenize plain text, with the special tokens that the tokenizer itself adds."""
-    if not text:
-        raise DataError("The text to read is empty.")
+    check_source(text)
     ids, spans = _tokenize(tokenizer, text, special=True)
     return Text(ids, _pieces(tokenizer, ids), ("text",) * len(ids), (), spans, text)
 
@@ -117,6 +116,18 @@ def encode_chat(
     if add_generation_prompt and turns:
         roles[turns[-1].end :] = ["assistant"] * (len(ids) - turns[-1].end)
     return Text(ids, _pieces(tokenizer, ids), tuple(roles), turns, spans, rendered)
+
+
+def check_source(source: str | Chat) -> None:
+    """Refuse what no model can read, before one is loaded.
+
+    Raises:
+        DataError: the text is empty, or the chat is no list of messages with role and content.
+    """
+    if not isinstance(source, str):
+        _check(source)
+    elif not source:
+        raise DataError("The text to read is empty.")
 
 
 def content_start(tokenizer: PreTrainedTokenizerBase, role: str) -> int:

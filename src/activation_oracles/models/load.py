@@ -15,6 +15,7 @@ from typing import Any, TypedDict, Unpack
 import torch
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from jaxtyping import Bool, Int
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -40,6 +41,10 @@ from activation_oracles.models.placing import (
 from activation_oracles.models.quantize import quantization_of
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+UNLOADABLE = (
+    OSError, ValueError, ImportError, SafetensorError, HfHubHTTPError, HFValidationError
+)  # fmt: skip
+"""What transformers raises over a model that is not there, not complete, or not understood."""
 SAMPLED_WEIGHTS = 1024
 """Weights hashed per tensor: enough to tell any fine-tune from its base, in under a second."""
 
@@ -224,7 +229,7 @@ def load(name: str, **how: Unpack[How]) -> LanguageModel:
             **place.options,
             **hub,
         )
-    except (OSError, ValueError, ImportError, HfHubHTTPError, HFValidationError) as error:
+    except UNLOADABLE as error:
         raise ModelError(
             f"No causal language model could be loaded from {name!r}: {error}"
         ) from error

@@ -242,7 +242,8 @@ class Card(BaseModel):
         if path is None:
             return None
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            # Bytes: that they are no text is one more thing that pydantic tells.
+            return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(map(str, one['loc'])) or 'card'}: {one['msg']}"

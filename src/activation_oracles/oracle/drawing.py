@@ -1,5 +1,6 @@
 """How answers are generated, and what comes of it: tokens, and pieces of text as they come."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ class Decoding:
     """Tokens that no answer begins with, as those of a refusal."""
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1 or self.samples < 1 or self.temperature < 0:
+        sensible = math.isfinite(self.temperature) and self.temperature >= 0
+        if self.max_new_tokens < 1 or self.samples < 1 or not sensible:
             raise ConfigError(
                 "Decoding needs at least one token, one sample and a temperature >= 0, got "
                 f"{self.max_new_tokens}, {self.samples} and {self.temperature:g}."
