@@ -79,7 +79,18 @@ def test_json_lines_hold_every_example_on_exactly_one_side(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"positions": [9]}, {"answer": 3}, {"context": "abc"}, {"positions": [0.5]}, {"extra": 1}],
+    [
+        {"positions": [9]},
+        {"answer": 3},
+        {"context": "abc"},
+        {"positions": [0.5]},
+        {"extra": 1},
+        {"context": [5, -1, 7, 8]},
+        {"context": [5, 2**31, 7, 8]},
+        {"layers": [-1]},
+        {"layers": [2**40]},
+        {"question": "Is \ud83d here?"},
+    ],
 )
 def test_a_bad_line_is_named_by_its_number(tmp_path, change):
     path = tmp_path / "mine.jsonl"
@@ -115,7 +126,15 @@ def test_a_parquet_file_of_ones_own_holds_the_same_examples_as_json_lines(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "change", [{"positions": [9]}, {"answer": None}, {"positions": None}, {"shown": "a dream"}]
+    "change",
+    [
+        {"positions": [9]},
+        {"answer": None},
+        {"positions": None},
+        {"shown": "a dream"},
+        {"context": [-1]},
+        {"layers": [2**40]},
+    ],
 )
 def test_a_bad_row_is_named_by_its_number(tmp_path, change):
     rows = [plain(example(1)), plain(example(2)) | change]

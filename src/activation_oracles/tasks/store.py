@@ -183,6 +183,15 @@ def json_lines(path: str | Path) -> Iterator[tuple[dict[str, Any], str]]:
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        # JSON allows it; no tokenizer does, and no column.
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise DataError(
+            f"{where} holds half a character, {half} without its other half, as a cut emoji leaves "
+            "it. Remove it."
+        ) from error
     except ValueError as error:
         raise DataError(f"{where} is not JSON: {error}.") from error
     if not isinstance(row, dict):
@@ -200,8 +209,10 @@ def _from_row(row: dict[str, Any], where: str) -> Example:
         )
     for name in LISTS:
         values = row[name]
-        if not isinstance(values, list) or not all(type(value) is int for value in values):
-            raise DataError(f"{where}: {name} is a list of whole numbers, got {values!r:.100}.")
+        if not isinstance(values, list) or not all(map(_is_number, values)):
+            raise DataError(
+                f"{where}: {name} is a list of whole numbers from 0, got {values!r:.100}."
+            )
     words = {name: row[name] for name in WORDS if name in row}
     for name, value in words.items():
         if not isinstance(value, str):
@@ -211,6 +222,11 @@ def _from_row(row: dict[str, Any], where: str) -> Example:
         return Example(**lists, **words)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
+
+
+def _is_number(value: object) -> bool:
+    # Not a bool, which is an int too. Larger ones have no room in a column, nor in any vocabulary.
+    return type(value) is int and 0 <= value < 2**31
 
 
 def _version(package: str) -> str:
