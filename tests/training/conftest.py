@@ -1,9 +1,12 @@
 """A run small enough to be killed many times."""
 
+import json
+
 import pytest
 
 from activation_oracles.models.load import load
 from activation_oracles.tasks import store
+from activation_oracles.tasks.config import DataConfig
 from activation_oracles.tasks.task import random_for
 from activation_oracles.training.config import Lora, TrainConfig
 from activation_oracles.types import Example
@@ -64,3 +67,19 @@ def config(tiny_model, data, tmp_path):
         save_every=3,
         log_every=2,
     )
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """Return a file of forty texts."""
+    path = tmp_path / "texts.jsonl"
+    lines = [{"text": f"The mill number {n} stands by the old river and turns."} for n in range(40)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
+
+
+@pytest.fixture
+def mixture(texts):
+    """Return a mixture of one task, context prediction in these texts."""
+    task = {"kind": "context_prediction", "files": [str(texts)], "widths": [3], "max_wanted": 3}
+    return DataConfig(tasks=[task], layer_percents=[50.0])

@@ -1,15 +1,16 @@
 """A recipe is the settings of a whole run, and a run makes its own data."""
 
-import json
+from pathlib import Path
 
 import pytest
 import tyro
 import yaml
 
 from activation_oracles.cli.train import Train
-from activation_oracles.errors import ConfigError
+from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.tasks import store
-from activation_oracles.training.config import Lora, TrainConfig
+from activation_oracles.tasks.build import build
+from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.loop import train
 from activation_oracles.training.recipes import RECIPES, Sources, settings_of
 
@@ -98,23 +99,55 @@ def test_wrong_recipes_are_refused_by_name():
         resolved()
 
 
-def test_a_run_makes_the_data_of_its_mixture_once(tiny_model, tmp_path):
-    texts = tmp_path / "texts.jsonl"
-    lines = [{"text": f"The mill number {n} stands by the old river and turns."} for n in range(40)]
-    texts.write_text("\n".join(map(json.dumps, lines)))
-    task = {"kind": "context_prediction", "files": [str(texts)], "widths": [3], "max_wanted": 3}
-    config = TrainConfig(
-        model=str(tiny_model),
-        mixture={"tasks": [task], "layer_percents": [50.0]},
-        output=str(tmp_path / "run"),
-        lora=Lora(rank=2, alpha=4),
-        batch_size=4,
-        max_steps=2,
-        evaluate_examples=0,
-    )
+def test_a_run_makes_the_data_of_its_mixture_once(config, mixture, texts):
+    config = config.model_copy(update={"data": (), "mixture": mixture, "max_steps": 2})
     train(config, progress=lambda steps: steps)
-    made = store.fingerprint(tmp_path / "run" / "data")
+    folder = Path(config.output) / "data"
+    made = store.fingerprint(folder)
     texts.unlink()
     longer = config.model_copy(update={"resume": True})
-    assert train(longer, progress=lambda steps: steps) == tmp_path / "run"
-    assert store.fingerprint(tmp_path / "run" / "data") == made
+    assert train(longer, progress=lambda steps: steps) == Path(config.output)
+    assert store.fingerprint(folder) == made
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"layer_percents": (0.0,)}, r"layer_percents was \[50\.0\], is \[0\.0\]"),
+        ({"seed": 7}, "seed was 42, is 7"),
+        ({"tasks": "wider"}, "its tasks are others"),
+    ],
+)
+def test_data_that_are_left_of_another_mixture_are_not_learned_from(config, mixture, change, named):
+    config = config.model_copy(update={"data": (), "mixture": mixture})
+    # As a run leaves them that ends before its first step.
+    with pytest.raises(DataError, match="fill one batch"):
+        train(config.model_copy(update={"batch_size": 4000}))
+    made = store.fingerprint(Path(config.output) / "data")
+    if change == {"tasks": "wider"}:
+        change = {"tasks": (mixture.tasks[0].model_copy(update={"widths": (5,)}),)}
+    other = config.model_copy(update={"mixture": mixture.model_copy(update=change)})
+    with pytest.raises(ConfigError, match=rf"another mixture: {named}\. Remove"):
+        train(other)
+    assert store.fingerprint(Path(config.output) / "data") == made
+
+
+def test_data_that_were_made_for_a_shallower_model_are_not_learned_from(
+    config, mixture, tiny_tokenizer
+):
+    config = config.model_copy(update={"data": (), "mixture": mixture})
+    build(mixture, Path(config.output) / "data", tiny_tokenizer, 2)
+    with pytest.raises(ConfigError, match="blocks were 2, are 4"):
+        train(config)
+
+
+def test_what_is_said_where_a_source_is_missing_decides_no_data(config, mixture, tiny_tokenizer):
+    said = mixture.tasks[0].model_copy(update={"expects": 9, "origin": "the mill"})
+    build(
+        mixture.model_copy(update={"tasks": (said,)}),
+        Path(config.output) / "data",
+        tiny_tokenizer,
+        4,
+    )
+    config = config.model_copy(update={"data": (), "mixture": mixture, "max_steps": 1})
+    assert train(config, progress=lambda steps: steps) == Path(config.output)

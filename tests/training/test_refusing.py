@@ -38,10 +38,20 @@ def changed(config, **fields) -> TrainConfig:
     return config.model_copy(update=fields)
 
 
-def test_a_block_that_is_not_there_is_refused_before_anything_is_written(config):
-    with pytest.raises(ConfigError, match=r"lora\.blocks \[1, 99\].*0 to"):
-        train(changed(config, lora=Lora(blocks=(1, 99))), progress=quiet)
-    assert not Path(config.output).exists()
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("lora", Lora(blocks=(1, 99)), r"lora\.blocks \[1, 99\].*0 to 3"),
+        ("injection_block", 4, r"injection_block \[4\].*0 to 3"),
+    ],
+)
+def test_a_block_that_is_not_there_is_refused_before_anything_is_written(
+    config, mixture, field, value, named
+):
+    for one in (config, changed(config, data=(), mixture=mixture)):
+        with pytest.raises(ConfigError, match=named):
+            train(changed(one, **{field: value}), progress=quiet)
+        assert not Path(config.output).exists()
 
 
 def test_another_run_is_not_continued_and_its_difference_is_named(

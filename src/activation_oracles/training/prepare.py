@@ -12,18 +12,17 @@ from peft import LoraConfig
 from torch import nn
 
 from activation_oracles.errors import ConfigError, DataError, MismatchError
-from activation_oracles.models.load import How, LanguageModel, load, read_shape
+from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.models.sharding import is_sharded, load_sharded
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, RELATIVE_PREFIX
 from activation_oracles.tasks import store
-from activation_oracles.tasks.build import build
 from activation_oracles.tasks.rows import Rows, joined
-from activation_oracles.training import together
 from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.evaluate import choose
+from activation_oracles.training.mixture import check_blocks, make_data
 from activation_oracles.training.order import windows
 from activation_oracles.training.slots import Slots, fill
 from activation_oracles.training.starting import hash_of, named, started
@@ -103,7 +102,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
             "or more, and name an oracle that answers already as `start`."
         )
     _check_output(config)
-    _make_data(config, model)
+    make_data(config, model)
     examples = _read(config, "train")
     if len(examples) < config.batch_size:
         raise DataError(
@@ -112,6 +111,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
     held_out = choose(_read(config, "held_out"), config.evaluate_examples, config.seed)
     if model is None:
         model = _load(config)
+    check_blocks(config, model.num_layers)
     known, of_held_out = (survey(some, model.tokenizer) for some in (examples, held_out))
     for some in (known, of_held_out):
         _check_data(config, model, some)
@@ -173,15 +173,6 @@ def _check_output(config: TrainConfig) -> None:
         )
 
 
-def _make_data(config: TrainConfig, model: LanguageModel | None) -> None:
-    """Make the examples of a mixture, in the first of several processes, unless they are there."""
-    processes, folder = PartialState(), Path(config.sources[0])
-    if config.mixture and processes.is_main_process and not (folder / store.MANIFEST).exists():
-        shape = read_shape(config.model) if model is None else (model.tokenizer, model.num_layers)
-        build(config.mixture, folder, *shape, command=f"ao train --output {config.output}")
-    together.wait()
-
-
 def _read(config: TrainConfig, split: store.Split) -> Rows:
     return joined([store.read(source, split) for source in config.sources])
 
@@ -236,11 +227,6 @@ def _card(config: TrainConfig, model: LanguageModel, known: Survey) -> Card:
 def _lora(config: TrainConfig, model: LanguageModel) -> LoraConfig:
     lora = config.lora
     some = None if lora.blocks is None else sorted(set(lora.blocks))
-    if some is not None and not set(some) <= set(range(model.num_layers)):
-        raise ConfigError(
-            f"lora.blocks {some} are not all blocks of {model.name!r}, which has 0 to "
-            f"{model.num_layers - 1}."
-        )
     made = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
