@@ -54,6 +54,19 @@ def test_a_block_that_is_not_there_is_refused_before_anything_is_written(
         assert not Path(config.output).exists()
 
 
+@pytest.mark.parametrize("layers", ["query", ("q_proj", "query")])
+def test_a_layer_that_is_not_there_is_refused_even_beside_one_that_is(config, layers):
+    with pytest.raises(ConfigError, match=r"lora\.layers \['query'\].*gate_proj.*q_proj"):
+        train(changed(config, lora=Lora(layers=layers)), progress=quiet)
+    assert not Path(config.output).exists()
+
+
+def test_one_layer_may_be_named_alone(config):
+    run = prepare(changed(config, lora=Lora(layers="q_proj")))
+    assert run.parameters
+    assert all(".q_proj." in name for name in run.parameters)
+
+
 def test_another_run_is_not_continued_and_its_difference_is_named(
     config, make_examples, data, tmp_path
 ):

@@ -25,6 +25,9 @@ DECIDES_NOTHING = frozenset(
 the store, `shard` and `device_map` to rounding."""
 
 
+ALL = "all-linear"
+
+
 class Lora(Settings):
     """The adapter that is trained."""
 
@@ -34,11 +37,16 @@ class Lora(Settings):
     """Updates are scaled by alpha / rank."""
     dropout: float = Field(default=0.05, ge=0, lt=1)
     """On the adapter's input. 0 is faster, by a third where rank is near the model's width."""
-    layers: str | tuple[str, ...] = "all-linear"
+    layers: str | tuple[str, ...] = ALL
     """Names of the layers it adapts; `all-linear` is every linear layer inside the text blocks."""
     blocks: tuple[int, ...] | None = None
     """In which blocks, counted from 0; in all by default. A few behind the one that vectors are
     written after can turn them into what words leave there, and leave the rest to the base."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in `layers`, be they one or several."""
+        return (self.layers,) if isinstance(self.layers, str) else self.layers
 
 
 class Practice(Settings):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from torch import nn
 
 from activation_oracles.errors import ConfigError
 from activation_oracles.models.load import LanguageModel, read_shape
@@ -12,7 +13,7 @@ from activation_oracles.tasks import store
 from activation_oracles.tasks.build import build
 from activation_oracles.tasks.config import DataConfig
 from activation_oracles.training import together
-from activation_oracles.training.config import TrainConfig
+from activation_oracles.training.config import ALL, TrainConfig
 
 IN_WORDS = ("expects", "origin")
 """Settings of a task that are said where a source is missing, and decide no example."""
@@ -36,6 +37,26 @@ def make_data(config: TrainConfig, model: LanguageModel | None) -> None:
         else:
             build(config.mixture, folder, *shape, command=f"ao train --output {config.output}")
     together.wait()
+
+
+def check_layers(config: TrainConfig, network: nn.Module) -> None:
+    """Refuse names of layers to adapt that a model does not have: peft passes over one of several.
+
+    Raises:
+        ConfigError: which.
+    """
+    if config.lora.layers == ALL:
+        return
+    paths = [f".{path}" for path, _ in network.named_modules()]
+    unknown = [
+        one for one in config.lora.names if not any(path.endswith(f".{one}") for path in paths)
+    ]
+    if unknown:
+        linear = {path for path, one in network.named_modules() if isinstance(one, nn.Linear)}
+        raise ConfigError(
+            f"lora.layers {unknown} are no layers of {config.model!r}. Its linear layers are "
+            f"{', '.join(sorted({path.rpartition('.')[2] for path in linear}))}."
+        )
 
 
 def check_blocks(config: TrainConfig, num_layers: int) -> None:

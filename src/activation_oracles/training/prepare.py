@@ -20,9 +20,9 @@ from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, RELATIVE_PREFIX
 from activation_oracles.tasks import store
 from activation_oracles.tasks.rows import Rows, joined
-from activation_oracles.training.config import TrainConfig
+from activation_oracles.training.config import ALL, TrainConfig
 from activation_oracles.training.evaluate import choose
-from activation_oracles.training.mixture import check_blocks, make_data
+from activation_oracles.training.mixture import check_blocks, check_layers, make_data
 from activation_oracles.training.order import windows
 from activation_oracles.training.slots import Slots, fill
 from activation_oracles.training.starting import hash_of, named, started
@@ -112,6 +112,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
     if model is None:
         model = _load(config)
     check_blocks(config, model.num_layers)
+    check_layers(config, model.network)
     known, of_held_out = (survey(some, model.tokenizer) for some in (examples, held_out))
     for some in (known, of_held_out):
         _check_data(config, model, some)
@@ -231,7 +232,7 @@ def _lora(config: TrainConfig, model: LanguageModel) -> LoraConfig:
         r=lora.rank,
         lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
         lora_dropout=lora.dropout,
-        target_modules=lora.layers if isinstance(lora.layers, str) else list(lora.layers),
+        target_modules=ALL if lora.layers == ALL else list(lora.names),
         bias="none",
         task_type="CAUSAL_LM",
     )
