@@ -1,6 +1,7 @@
 """What every test runs under: shapes are checked, one thread, no network."""
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -48,6 +49,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared models and data at {folder.name}; set AO_SHARED to their folder")
     return folder
+
+
+@pytest.fixture
+def disk():
+    """Return a function that lets no file grow beyond a size: the kernel refuses, as if full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 SENTENCES = (

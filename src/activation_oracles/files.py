@@ -4,9 +4,11 @@ Written beside, flushed to the disk and renamed: whatever is killed at any momen
 loses its power, leaves what was there before or what shall be there, never half of it.
 """
 
+import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,8 @@ from activation_oracles.errors import ConfigError, DataError
 
 CONFIG = "config.json"
 """What a run's folder is about."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a disk says that takes no more."""
 RECORD = "activation_oracles"
 """The metadata of saved vectors that holds what is known of them."""
 
@@ -61,6 +65,35 @@ def naming_what_fails(path: Path) -> Generator[None]:
         raise DataError(
             f"{path} cannot be written: {error}. What was there before is whole: make room, or "
             "mend the disk, and start again; a training run goes on with `resume`."
+        ) from error
+
+
+def folder_at(path: Path) -> Path:
+    """Make a folder, where it is not there yet, and return it.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    with naming_what_fails(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def in_temporary_files() -> Generator[None]:
+    """Turn a full disk under temporary files into an error that says how to name another.
+
+    Raises:
+        DataError: there is no room for them.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DataError(
+            f"{tempfile.gettempdir()} has no room for temporary files: {error}. Texts and examples "
+            "lie there while they are looked at: make room, or set TMPDIR to a folder with more."
         ) from error
 
 
@@ -109,7 +142,7 @@ def claim(folder: Path, about: Mapping[str, Any]) -> None:
                 "give what that run was given to go on with it."
             )
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    folder_at(folder)
     with writing(path) as part:
         part.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -172,6 +172,20 @@ def test_examples_without_a_text_come_back(tmp_path):
     assert list(store.read(tmp_path, "train")) == examples
 
 
+def test_a_full_disk_under_temporary_files_says_how_to_name_another(tmp_path, disk):
+    from activation_oracles.tasks.spool import Spool
+
+    examples = [example(number) for number in range(50)]
+    store.write(tmp_path / "whole", {"train": examples}, MANIFEST)
+    disk(2000)
+    for use in (
+        lambda: store.read(tmp_path / "whole", "train"),
+        lambda: Spool(Example, examples),
+    ):
+        with pytest.raises(DataError, match=r"no room for temporary files.*TMPDIR"):
+            use()
+
+
 def test_a_disk_that_is_full_leaves_what_was_there_and_is_named(tmp_path, monkeypatch):
     store.write(tmp_path, {"train": [example(1)]}, MANIFEST)
     before = (tmp_path / "train.parquet").read_bytes()

@@ -140,14 +140,6 @@ def test_a_signal_that_is_ignored_stays_so_and_other_threads_take_none():
     assert found == [before, 0]
 
 
-@pytest.fixture
-def disk():
-    """Return a function that lets no file grow beyond a size: the kernel refuses, as if full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("full", ["checkpoints/step-000000004", "metrics.jsonl"])
 def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on(
     short, resumed, undisturbed, disk, full, tmp_path

@@ -67,6 +67,14 @@ def test_one_layer_may_be_named_alone(config):
     assert all(".q_proj." in name for name in run.parameters)
 
 
+def test_a_folder_that_cannot_be_made_is_named(config, tmp_path, mixture):
+    (tmp_path / "file").write_text("no folder")
+    output = str(tmp_path / "file" / "run")
+    for one in (config, changed(config, data=(), mixture=mixture)):
+        with pytest.raises(DataError, match=r"file/run.* cannot be written"):
+            train(changed(one, output=output), progress=quiet)
+
+
 def test_another_run_is_not_continued_and_its_difference_is_named(
     config, make_examples, data, tmp_path
 ):

@@ -19,7 +19,7 @@ from pydantic import Field
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.errors import ConfigError, DataError, MismatchError
-from activation_oracles.files import writing
+from activation_oracles.files import folder_at, naming_what_fails, writing
 from activation_oracles.tasks import store
 from activation_oracles.tasks.corpora import Ledger, draw_documents
 from activation_oracles.tasks.sources import Document, encode, read_documents
@@ -103,7 +103,7 @@ class Continuing:
 
         Raises:
             ConfigError: there is another file of this name, or one begun with other settings.
-            DataError: a source is missing or empty.
+            DataError: a source is missing or empty, or the file cannot be written.
         """
         path = Path(path)
         openings, sources = self._openings()
@@ -118,7 +118,7 @@ class Continuing:
         if _begin(path, record):
             return path
         size = self.config.batch_size
-        with path.open("r+b") as file:
+        with naming_what_fails(path), path.open("r+b") as file:
             done = _whole_batches(file, size, len(openings))
             for number in progress(range(done, -(-len(openings) // size))):
                 some = openings[number * size : (number + 1) * size]
@@ -217,7 +217,7 @@ def _begin(path: Path, record: Mapping[str, Any]) -> bool:
     if held is None:
         if path.exists():
             raise ConfigError(f"{path} is there already, and has no manifest. Name another file.")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder_at(path.parent)
         _write_record(path, record)
         path.touch()
         return False

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.files import folder_at, writing
 from activation_oracles.tasks.sources import Document, check_messages
 from activation_oracles.tasks.spool import Spool
 from activation_oracles.tasks.task_config import CorpusConfig
@@ -94,8 +95,8 @@ class Ledger:
         if not self._listed:
             return
         sources = list(self._digests)
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with (Path(folder) / DRAWN).open("w", encoding="utf-8") as file:
+        path = folder_at(Path(folder)) / DRAWN
+        with writing(path) as part, part.open("w", encoding="utf-8") as file:
             for at in range(0, len(self._listed), 3):
                 place, row, digest = self._listed[at : at + 3]
                 line = {"source": sources[place], "row": row, "blake2b": f"{digest:016x}"}

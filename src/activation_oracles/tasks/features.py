@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from activation_oracles.errors import DataError
+from activation_oracles.files import folder_at, writing
 from activation_oracles.tasks.asking import YES_NO
 from activation_oracles.tasks.config import AboutFeature
 from activation_oracles.tasks.store import json_lines
@@ -74,8 +75,8 @@ class SaeFeatures:
 
     def save(self, folder: str | Path) -> None:
         """Write the vectors where the examples go."""
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        save_file({"vectors": self.vectors.contiguous()}, Path(folder) / self.file)
+        with writing(folder_at(Path(folder)) / self.file) as part:
+            save_file({"vectors": self.vectors.contiguous()}, part)
 
     def examples(self, split: Split, *, seed: int) -> Iterator[Example]:
         """Yield the examples of every feature, in order; one explanation is on one side."""

@@ -16,6 +16,7 @@ from typing import Any, overload
 import numpy as np
 
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.files import in_temporary_files
 from activation_oracles.types import READING, Example
 
 LISTS = ("context", "positions", "layers")
@@ -154,7 +155,10 @@ def _with_shown(batch: Any) -> Any:
 
 def _spooled(batches: Iterable[Any]) -> Rows:
     arrow, _ = pyarrow()
-    with tempfile.NamedTemporaryFile(prefix="examples-", suffix=".arrow") as file:
+    with (
+        in_temporary_files(),
+        tempfile.NamedTemporaryFile(prefix="examples-", suffix=".arrow") as file,
+    ):
         with arrow.ipc.new_file(file, schema()) as writer:
             for batch in batches:
                 writer.write_batch(batch)

@@ -13,6 +13,8 @@ from dataclasses import fields
 from random import Random
 from typing import TypeVar, overload
 
+from activation_oracles.files import in_temporary_files
+
 Record = TypeVar("Record")
 
 
@@ -24,7 +26,7 @@ class Spool(Sequence[Record]):
         self._kind = kind
         self._ends = array("q", [0])
         names = [one.name for one in fields(kind)]  # pyright: ignore[reportArgumentType]
-        with tempfile.TemporaryFile(prefix="records-") as file:
+        with in_temporary_files(), tempfile.TemporaryFile(prefix="records-") as file:
             for record in records:
                 line = json.dumps([getattr(record, name) for name in names]).encode()
                 file.write(line)

@@ -16,7 +16,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.errors import DataError
-from activation_oracles.files import writing
+from activation_oracles.files import folder_at, writing
 from activation_oracles.tasks import rows
 from activation_oracles.tasks.rows import LISTS, WORDS, Rows
 from activation_oracles.tasks.task import SPLITS, Split, split_of
@@ -60,8 +60,7 @@ def write(
             f"Splits are some train examples and perhaps held_out ones, got "
             f"{ {name: len(examples) for name, examples in splits.items()} }."
         )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_at(Path(folder))
     (folder / MANIFEST).unlink(missing_ok=True)
     record = {
         "version": VERSION,

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from activation_oracles.errors import ConfigError
-from activation_oracles.files import naming_what_fails, writing
+from activation_oracles.files import folder_at, naming_what_fails, writing
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.models.rows import whole_rows
 from activation_oracles.oracle.collate import Batch
@@ -154,8 +154,7 @@ def _write_settings(run: Run) -> None:
     # Another process may still be looking whether the folder is free.
     together.wait()
     if PartialState().is_main_process:
-        run.output.mkdir(parents=True, exist_ok=True)
-        with writing(run.output / SETTINGS) as part:
+        with writing(folder_at(run.output) / SETTINGS) as part:
             run.settings.save(part)
     together.wait()
 

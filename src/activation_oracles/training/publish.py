@@ -16,6 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 from huggingface_hub.utils import validate_repo_id
 
 from activation_oracles.errors import ConfigError
+from activation_oracles.files import folder_at, naming_what_fails
 from activation_oracles.oracle.adapter_files import SETTINGS, WEIGHTS
 from activation_oracles.oracle.card import FILE_NAME, Card
 from activation_oracles.oracle.inspection import inspect
@@ -88,13 +89,14 @@ class Upload:
 
         Raises:
             ConfigError: the folder is not empty.
+            DataError: it cannot be written to.
         """
-        folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()):
+        folder = folder_at(Path(folder))
+        if any(folder.iterdir()):
             raise ConfigError(f"{folder} is not empty. Name another folder to write to.")
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, one in self.files.items():
-            (folder / name).write_bytes(one if isinstance(one, bytes) else one.read_bytes())
+        with naming_what_fails(folder):
+            for name, one in self.files.items():
+                (folder / name).write_bytes(one if isinstance(one, bytes) else one.read_bytes())
         return folder
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from activation_oracles.errors import ConfigError
-from activation_oracles.files import writing
+from activation_oracles.files import folder_at, writing
 from activation_oracles.training.evaluate import HeldOutScore
 from activation_oracles.training.running import Outcome
 
@@ -124,7 +124,7 @@ def rank(outcomes: Sequence[Outcome], order_by: str, interval: Interval) -> Rank
 
 def save(ranking: Ranking, folder: Path) -> None:
     """Write a grid's table as `table.json` and `table.md`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder_at(folder)
     texts = {"table.json": ranking.as_json(), "table.md": ranking.as_markdown()}
     for name, text in texts.items():
         with writing(folder / name) as part:

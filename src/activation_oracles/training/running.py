@@ -19,7 +19,7 @@ from threading import Thread
 from typing import IO, Any
 
 from activation_oracles.errors import ConfigError, OracleError
-from activation_oracles.files import naming_what_fails, writing
+from activation_oracles.files import folder_at, naming_what_fails, writing
 from activation_oracles.models.load import read_shape
 from activation_oracles.oracle.card import FILE_NAME, Card
 from activation_oracles.tasks import store
@@ -121,7 +121,7 @@ def in_own_process(
         StoppedGridError: this process was told to end, and the run was, too.
     """
     folder = Path(config.output)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder_at(folder.parent)
     settings, log = (folder.with_name(f"{folder.name}{kind}") for kind in (".yaml", ".log"))
     with writing(settings) as part:
         config.save(part)
@@ -206,7 +206,7 @@ def _make_data(run: Planned) -> None:
     """Make the data that several runs share, unless they are there."""
     if run.mixture is None or (folder := Path(run.config.data[0])).exists():
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder_at(folder.parent)
     # Under a name of its own: the tasks of a job array may all begin here at once.
     part = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from activation_oracles.errors import DataError, MismatchError
-from activation_oracles.files import writing
+from activation_oracles.files import folder_at, writing
 from activation_oracles.models.store import GIB, ReadingStore
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
@@ -234,7 +234,7 @@ def _means(
         return _load_means(path, layers)
     means = mean_activations(target, examples, layers, config.seed)
     if PartialState().is_main_process:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder_at(path.parent)
         with writing(path) as part:
             save_file({str(layer): mean.clone() for layer, mean in means.items()}, part)
     return means
