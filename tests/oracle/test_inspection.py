@@ -186,6 +186,19 @@ def test_what_cannot_be_reached_is_not_taken_for_absent(folder, file):
         inspect("me/mine", hub=FakeHub(folder, unreachable=(file,)))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (NAME, "Qwen/Qwen3-8B.*context prediction.*layers 9; 18; 27 of 36.*block 1, add"),
+        ("nluick/MLAO-Qwen3-4B-6L-1N", r"layers 5\+10\+16\+21\+27\+32 of 36"),
+        ("adamkarvonen/checkpoints_latentqa_only_Qwen3-8B", "LatentQA.*block 1, replace"),
+    ],
+)
+def test_of_a_published_adapter_out_of_reach_is_told_what_its_name_says(folder, name, said):
+    with pytest.raises(ModelError, match=rf"cannot be reached.*published oracle of .*{said}"):
+        inspect(name, hub=FakeHub(folder, unreachable=("adapter_config.json",)))
+
+
 def test_what_is_no_adapter_in_safetensors_is_refused(folder, tmp_path):
     (folder / "adapter_model.safetensors").write_bytes(b"half a fi")
     with pytest.raises(ModelError, match="cannot be read as safetensors"):

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from activation_oracles.errors import ConfigError
+from activation_oracles.errors import ConfigError, ModelError
 from activation_oracles.oracle.adapter_files import SETTINGS, AdapterFiles, adapter_files
 from activation_oracles.oracle.card import FILE_NAME, Card
 from activation_oracles.oracle.hub_files import Hub
-from activation_oracles.oracle.released import assume, released
+from activation_oracles.oracle.released import assume, in_words, released
 
 BLOCK = re.compile(r"\.(\d+)\.")
 HALF = re.compile(r"(?P<module>.+)\.lora_(?P<half>A|B)(\.weight)?")
@@ -80,9 +80,15 @@ def inspect(source: str, *, hub: Hub | None = None) -> Inspection:
         hub: what asks the hub; huggingface_hub's own client by default.
 
     Raises:
-        ModelError: there is no LoRA adapter there, or it cannot be reached.
+        ModelError: there is no LoRA adapter there, or it cannot be reached; of a published one is
+            said what its name tells.
     """
-    files = adapter_files(source, hub=hub)
+    try:
+        files = adapter_files(source, hub=hub)
+    except ModelError as error:
+        if said := in_words(source):
+            raise ModelError(f"{error} {said}") from error
+        raise
     settings = files.settings
     card, notes, problems = _card(files)
     problems += _in_weights(files)

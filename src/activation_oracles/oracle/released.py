@@ -80,6 +80,20 @@ def released(source: str) -> Released | None:
     return Released(*BASES[base], trained_on=tuple(dict.fromkeys(found)))
 
 
+def in_words(source: str) -> str | None:
+    """Return what the name of a published adapter says, as a sentence; None for another name."""
+    known = released(source)
+    if known is None:
+        return None
+    card, _ = assume(source, base=known.base, num_layers=known.num_layers)
+    sets = "; ".join("+".join(map(str, one)) for one in card.layers)
+    return (
+        f"By its name it is a published oracle of {known.base}, trained on "
+        f"{', '.join(known.trained_on)}, at layers {sets} of {known.num_layers}; it expects "
+        f"vectors after block {card.block}, {card.mode}."
+    )
+
+
 def assumed_card(source: str, model: LanguageModel) -> tuple[Card, str]:
     """Return the card that an adapter without one most probably means, and a note that says so."""
     return assume(source, base=model.name, num_layers=model.num_layers, width=model.width)
