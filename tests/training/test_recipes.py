@@ -88,6 +88,22 @@ def test_what_is_typed_and_what_a_file_holds_override_a_recipe(tmp_path):
     assert resolved("--recipe", "paper", "--data", "d").mixture is None
 
 
+def test_what_is_typed_reaches_into_a_mixture(tmp_path):
+    typed = ("--mixture.seed", 7, "--mixture.layer-percents", 10, 20, "--mixture.held-out", 0)
+    drawn = ("--mixture.drawn-layers.count", 2, "--mixture.drawn-layers.neighbours")
+    config = resolved("--recipe", "paper", *typed, *drawn)
+    published = resolved("--recipe", "paper").mixture
+    assert (config.mixture.seed, config.mixture.layer_percents) == (7, (10.0, 20.0))
+    assert config.mixture.held_out == 0
+    assert (config.mixture.drawn_layers.count, config.mixture.drawn_layers.neighbours) == (2, True)
+    assert config.mixture.tasks == published.tasks
+    config.save(tmp_path / "run.yaml")
+    again = resolved("--config", tmp_path / "run.yaml", "--mixture.drawn-layers.count", 3)
+    assert (again.mixture.seed, again.mixture.drawn_layers.count) == (7, 3)
+    with pytest.raises(ConfigError, match="tasks"):
+        resolved("--data", "d", *typed)
+
+
 def test_wrong_recipes_are_refused_by_name():
     with pytest.raises(ConfigError, match="no recipe 'soup'"):
         settings_of("soup", Sources())

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 from pydantic.fields import FieldInfo
@@ -16,8 +16,9 @@ from activation_oracles.errors import ConfigError
 from activation_oracles.tasks.settings import Settings
 from activation_oracles.training.config import TrainConfig, merged
 
-IN_FILES = ("mixture",)
-"""Settings that only a recipe or a file gives: too large to be typed."""
+IN_FILES = ("tasks", "compat")
+"""Settings of a mixture that only a recipe or a file gives: too large to be typed, or, as `compat`,
+no more than a part of what the recipe makes of it."""
 
 
 def overrides(kind: type[Settings], without: Collection[str] = IN_FILES) -> type[Any]:
@@ -41,9 +42,11 @@ def typed(given: Any) -> dict[str, Any]:
 
 
 def _override(name: str, info: FieldInfo) -> tuple[str, Any, Any]:
-    if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
-        kind = overrides(info.annotation)
-        return name, kind, field(default_factory=kind)
+    for one in (info.annotation, *get_args(info.annotation)):
+        # Also where there may be none, as a mixture: its own settings are typed one by one.
+        if isinstance(one, type) and issubclass(one, Settings):
+            kind = overrides(one)
+            return name, kind, field(default_factory=kind)
     default = "required" if info.is_required() else f"default: {_shown(info.default)}"
     help_text = tyro.conf.arg(help=f"{info.description} ({default})", help_behavior_hint="")
     if info.annotation is bool:
