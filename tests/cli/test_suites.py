@@ -35,6 +35,9 @@ def test_an_evaluation_runs_on_the_village_and_goes_on_where_it_stopped(tmp_path
     assert {record.example.subject for record in kept(tmp_path / "gender")} >= {"gender_man_0"}
     assert main([*way[:-2], str(tmp_path), "--seed", "1"]) == 2
     assert "another run: seed" in capsys.readouterr().err
+    # Answers of another length would stand beside these, in one table.
+    assert main([*way, "--max-new-tokens", "5"]) == 2
+    assert "another run: max_new_tokens" in capsys.readouterr().err
 
 
 def test_every_evaluation_stands_in_the_document():

@@ -115,7 +115,7 @@ class Eval(Suites):
         asked = Asked(oracle, self.max_new_tokens, self.seed, self.in_words, self.lenses)
         for evaluation in made:
             targets = asked.targets(evaluation)
-            facts = about(evaluation, given, oracle, targets)
+            facts = about(evaluation, given, asked, targets)
             parts = asked.parts(evaluation, evaluation.drawn(targets), targets)
             folder = None if self.out is None else Path(self.out) / evaluation.name
             yield self._summed(parts, folder, facts, evaluation)

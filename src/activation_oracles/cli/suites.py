@@ -243,17 +243,19 @@ class Asked:
 
 
 def about(
-    evaluation: "Evaluation", given: "Given", oracle: "Oracle", targets: "Mapping[str, Target]"
+    evaluation: "Evaluation", given: "Given", asked: Asked, targets: "Mapping[str, Target]"
 ) -> dict[str, Any]:
     """Return what decides the answers, for the run's folder and its table."""
     from importlib.metadata import version
 
+    oracle = asked.oracle
     return {
         "suite": evaluation.name,
         "measures": evaluation.about,
         "oracle": oracle.model.adapters.identity(oracle.adapter),
         "target": oracle.model.name,
         "fingerprint": oracle.model.fingerprint,
+        "quantization": oracle.model.quantization,
         "subjects": {
             name: target.provenance.adapter or ", ".join(target.provenance.history)
             for name, target in targets.items()
@@ -265,6 +267,8 @@ def about(
         "split": given.split,
         "files": None if given.files is None else str(given.files),
         "limit": given.limit,
+        "max_new_tokens": asked.max_new_tokens,
+        "in_words": asked.in_words,
         "seed": given.seed,
         "version": version("activation-oracles"),
     }
