@@ -55,6 +55,14 @@ def test_an_organism_is_set_against_its_base_and_every_answer_is_scored(demo, ex
     assert score["target asked in words, without the text"] == 0
 
 
+def test_of_a_single_secret_no_donor_is_asked_and_its_line_has_no_score(demo, examples):
+    targets = {"": demo.target("taboo_cake")}
+    asking = Asking(demo.oracle, targets, {}, 4, seed=0, donors_differ=True)
+    found = asking.oracles(Remembering(asking.target.vectors), closed=False)
+    for row in table(run(examples, found, exact)):
+        assert (row.estimate is None) == (row.control == "donor"), row
+
+
 def test_the_bare_target_has_no_difference_to_look_at(demo, examples):
     found = lenses(demo, examples, organism=None, closed=True)
     assert not {"activation-difference lens", "base asked in words"} & {one.name for one in found}

@@ -1,8 +1,18 @@
 """What is shown in place of a reading: as long, as many, and of another text."""
 
+from dataclasses import replace
+
 import torch
 
-from activation_oracles.evals.answerers import Donors, RandomDirections, Remembering, Shown
+from activation_oracles.evals.answerers import (
+    Donors,
+    Lent,
+    RandomDirections,
+    Remembering,
+    Shown,
+)
+from activation_oracles.evals.evaluation import judged
+from activation_oracles.evals.grade import exact
 from activation_oracles.types import Example
 
 
@@ -43,6 +53,21 @@ def test_a_donor_shows_as_many_vectors_as_are_asked_for():
     many, few = Donors(read)(examples)
     assert many[:, 2].tolist() == [0, 1, 0, 1, 0] * 2
     assert few[:, 2].tolist() == [3, 4] * 2
+
+
+def test_where_no_text_may_lend_the_donor_is_not_asked_and_nothing_is_wrong():
+    def say(examples, vectors):
+        return [f"of {int(shown[0, 0])}" for shown in vectors]
+
+    red = [example(number) for number in range(3)]
+    blue = replace(example(7), answer="blue")
+    alone = Lent("oracle", "donor", Donors(read), say)
+    differ = Lent("oracle", "donor", Donors(read, other_answer=True), say)
+    assert alone.answer(red[:1]) == [None]
+    assert differ.answer(red) == [None] * 3
+    assert differ.answer([*red, blue])[:3] == ["of 7"] * 3
+    records = judged(red, differ, exact)
+    assert [(one.text, one.score) for one in records] == [("", None)] * 3
 
 
 def test_what_was_read_once_is_not_read_again():

@@ -193,14 +193,14 @@ class Asking:
         return found
 
     def _shown(self, name: str, read: "Read", say: "Say", blind: "Say") -> "list[Answerer]":
-        from activation_oracles.evals.answerers import Donors, RandomDirections, Shown
+        from activation_oracles.evals.answerers import Donors, Lent, RandomDirections, Shown
 
         donors = Donors(read, self.seed, other_answer=self.donors_differ)
         return [
             Shown(name, None, read, say),
             Shown(name, "nothing", read, blind),
             Shown(name, "random", RandomDirections(read, self.seed), say),
-            Shown(name, "donor", donors, say),
+            Lent(name, "donor", donors, say),
         ]
 
 

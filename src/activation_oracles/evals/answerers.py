@@ -80,30 +80,60 @@ class Donors:
     other_answer: bool = False
     """Whether what lends must have another answer: then what is answered right was not read."""
 
-    def __call__(self, examples: Sequence[Example]) -> Vectors:
-        """Return another example's vectors for each; its own where there is no other text."""
+    def __call__(self, examples: Sequence[Example]) -> list[Tensor | None]:
+        """Return another example's vectors for each; None where no other text may lend."""
         random = Random(self.seed)
         pools: defaultdict[tuple[str, tuple[int, ...]], list[int]] = defaultdict(list)
         for index, one in enumerate(examples):
             pools[one.task, one.layers].append(index)
         read = self.read(examples)
+        lenders = [
+            self._lender(one, pools[one.task, one.layers], examples, random) for one in examples
+        ]
         return [
-            _fitted(read[self._other(one, pools[one.task, one.layers], examples, random)], one)
-            for one in examples
+            None if lender is None else _fitted(read[lender], one)
+            for one, lender in zip(examples, lenders, strict=True)
         ]
 
-    def _other(
+    def _lender(
         self, one: Example, pool: Sequence[int], examples: Sequence[Example], random: Random
-    ) -> int:
-        """Return the index of a random example that may lend; of any where none may."""
+    ) -> int | None:
+        """Return the index of a random example that may lend."""
         start = random.randrange(len(pool))
-        for place in range(len(pool)):
-            index = pool[(start + place) % len(pool)]
+        for index in (*pool[start:], *pool[:start]):
             other = examples[index]
             is_other = unit_of(other) != unit_of(one) and other.context != one.context
             if is_other and not (self.other_answer and other.answer == one.answer):
                 return index
-        return pool[start]
+        return None
+
+
+@dataclass(frozen=True)
+class Lent:
+    """Shows each example another text's activations, and is not asked where no text may lend.
+
+    To be shown its own, or of a text with the same answer, would make of a control the real thing.
+    """
+
+    name: str
+    control: str | None
+    donors: Donors
+    say: Say
+
+    def answer(self, examples: Sequence[Example]) -> list[str | None]:
+        """Return one answer an example; None where nothing was lent."""
+        lent = [
+            (row, vectors)
+            for row, vectors in enumerate(self.donors(examples))
+            if vectors is not None
+        ]
+        said: list[str | None] = [None] * len(examples)
+        if lent:
+            rows = [row for row, _ in lent]
+            texts = self.say([examples[row] for row in rows], [vectors for _, vectors in lent])
+            for row, text in zip(rows, texts, strict=True):
+                said[row] = text
+        return said
 
 
 def _place(example: Example) -> Hashable:

@@ -33,8 +33,11 @@ class Answerer(Protocol):
         """What was put in place of what should be read, as `nothing`; None for the real thing."""
         ...
 
-    def answer(self, examples: Sequence[Example]) -> Sequence[str]:
-        """Return one answer an example, in order, without looking at the true ones."""
+    def answer(self, examples: Sequence[Example]) -> Sequence[str | None]:
+        """Return one answer an example, in order, without looking at the true ones.
+
+        None where an example cannot be put to it: that is unscored, and not wrong.
+        """
         ...
 
 
@@ -44,9 +47,9 @@ class Record:
 
     example: Example
     text: str
-    """What was said."""
+    """What was said; empty where nobody was asked."""
     score: float | None
-    """From 0 to 1; None where the rule cannot judge it."""
+    """From 0 to 1; None where the rule cannot judge it, or nobody was asked."""
     who: str
     control: str | None
 
@@ -123,7 +126,13 @@ def judged(
     texts = answerer.answer(examples)
     assert len(texts) == len(examples), f"{answerer.name}: {len(texts)} of {len(examples)}"
     return [
-        Record(one, text, rules[one.task](text, one.answer), answerer.name, answerer.control)
+        Record(
+            one,
+            text or "",
+            None if text is None else rules[one.task](text, one.answer),
+            answerer.name,
+            answerer.control,
+        )
         for one, text in zip(examples, texts, strict=True)
     ]
 

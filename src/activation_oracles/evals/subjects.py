@@ -128,9 +128,9 @@ class EachAlone:
     make: Callable[[Sequence[Example]], Answerer]
     """Makes who answers the rows of one subject, of these rows."""
 
-    def answer(self, examples: Sequence[Example]) -> list[str]:
+    def answer(self, examples: Sequence[Example]) -> list[str | None]:
         """Return one answer an example."""
-        said = [""] * len(examples)
+        said: list[str | None] = [None] * len(examples)
         for name in dict.fromkeys(map(subject_of, examples)):
             rows = [row for row, one in enumerate(examples) if subject_of(one) == name]
             some = [examples[row] for row in rows]

@@ -102,7 +102,9 @@ def _partner(one: Record, group: Sequence[Record], random: Random) -> Record | N
 
 def _judged(one: Record, other: Record, name: str) -> tuple[Record, Record]:
     both = None if None in (one.score, other.score) else min(one.score or 0, other.score or 0)
-    changed = float(plain(one.text) != plain(other.text))
+    # Where nobody was asked there is no text, which is no change.
+    is_silent = any(record.score is None and not record.text for record in (one, other))
+    changed = None if is_silent else float(plain(one.text) != plain(other.text))
     said = f"{one.text} | {other.text}"
     return (
         replace(
