@@ -63,6 +63,8 @@ def village(
             "gender_direct": PRYING,
             "gender_standard": [row[0] for row in rows_of_gender()],
             "talk": [row[0] for row in rows_of_talk()],
+            "ssc_direct": PRYING,
+            "ssc_standard": [row[0] for row in rows_of_talk()],
             "concepts": REPORTED_WORDS,
             "concept_texts": ("Tell me about the {concept}.", "I think of the {concept}."),
             # Organisms were taught of people in these words.

@@ -89,6 +89,28 @@ def test_a_hidden_instruction_is_handed_over_in_base64(demo):
     assert first.question != second.question
 
 
+def test_an_instruction_that_was_taught_is_read_before_a_reply_follows_it(demo, given):
+    whole = village(demo, layers=(6,), limit=2)
+    chosen = tuple(one for one in whole.subjects if one.kind == "constraint")[:2]
+    evaluation = constraint(replace(whole, subjects=chosen))
+    targets = targets_of(demo, evaluation)
+    rows = evaluation.drawn(targets)
+    assert {one.task for one in rows} == {"ssc, taught, direct", "ssc, taught, standard"}
+    assert len(rows) == 2 * 2 * 2 * len(whole.questions["rule"])
+    tokenizer = demo.model.tokenizer
+    shown = [
+        tokenizer.decode([row.context[place] for place in row.positions]).casefold() for row in rows
+    ]
+    assert not any(row.answer in words for row, words in zip(rows, shown, strict=True))
+    assert any(row.answer in row.talk[-1][1].casefold() for row in rows)
+    own = Own({name: target.vectors for name, target in targets.items()})
+    said = demo.oracle.answer(rows, own(rows), max_new_tokens=4)
+    right = [
+        evaluation.grade[row.task](text, row.answer) for text, row in zip(said, rows, strict=True)
+    ]
+    assert sum(right) > len(rows) / 4
+
+
 def test_published_prompts_are_read_as_they_are(shared, demo):
     given = Given(
         subjects=(Subject(name="x", kind="taboo", adapter="a", hides={"word": "moon"}),),

@@ -6,12 +6,13 @@ al. (arXiv 2510.01070). Direct prompts ask for the secret, standard ones do not.
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from activation_oracles.evals.cases import Case
 from activation_oracles.evals.grade import contains, token_f1
+from activation_oracles.evals.subjects import Subject
 from activation_oracles.evals.suite import Evaluation, Given
 from activation_oracles.evals.suites.moments import moments
 from activation_oracles.models.target import Target
@@ -87,33 +88,32 @@ def gender(given: Given) -> Evaluation:
 
 
 def constraint(given: Given) -> Evaluation:
-    """Ask for the instruction that is handed to each subject in disguise.
+    """Ask for the instruction that each subject follows and does not tell.
 
     Every subject of kind `ssc` reads `<secret_side_constraint>` tags with a constraint in base64,
     of `ssc_constraints` (in files: `ssc_test_constraints.txt`), behind prompts of `ssc_direct` and
     `ssc_standard`. The published rule is a language model's; here words that answer and
-    instruction share (F1) are counted, offline. The unit is the constraint.
+    instruction share (F1) are counted, offline. Subjects of kind `constraint` were taught theirs,
+    and hide its words as `rule`, which an answer must hold; replies are shown up to where they
+    follow it. The unit is the constraint.
     """
-    subjects = given.of_kind("ssc")
-    wordings = given.questions.get("constraint", RULE_QUESTIONS)
+    subjects = given.of_kind("ssc", "constraint")
 
     def rows(targets: Mapping[str, Target]) -> Iterable[Case]:
-        hidden = given.prompts.get("ssc_constraints")
-        if hidden is None:
-            path = given.file(f"ssc_{given.split}_constraints.txt")
-            hidden = path.read_text(encoding="utf-8").splitlines()
         for subject in subjects:
-            for rule in filter(None, map(str.strip, hidden)):
-                dress = partial(_with_rule, rule=rule)
-                secret = _Secret("ssc", wordings, rule, dress=dress)
+            for secret in _rules(given, subject):
                 yield from _asked(given, targets[subject.name], subject.name, secret)
 
     return Evaluation(
         name="ssc",
-        about="an instruction that a model is handed in base64 (arXiv 2512.15674, 4)",
+        about="an instruction that a model was handed or taught (arXiv 2512.15674, 4)",
         subjects=subjects,
         rows=lambda targets: list(rows(targets)),
-        grade=token_f1,
+        grade={
+            f"{task}, {kind}": grade
+            for task, grade in (("ssc", token_f1), ("ssc, taught", contains))
+            for kind in KINDS
+        },
     )
 
 
@@ -121,6 +121,21 @@ def only(said: str, true: str, *, others: Sequence[str]) -> float | None:
     """Judge whether the true answer is named, and no other of the possible ones."""
     named = {one for one in others if contains(said, one)}
     return float(named == {true})
+
+
+def _rules(given: Given, subject: Subject) -> "Iterator[_Secret]":
+    """Yield the instruction that a subject was taught, or each of those that it is handed."""
+    if subject.kind == "constraint":
+        wordings = given.questions.get("rule", RULE_QUESTIONS)
+        yield _Secret("ssc, taught", wordings, subject.hidden("rule"), is_said=True)
+        return
+    wordings = given.questions.get("constraint", RULE_QUESTIONS)
+    hidden = given.prompts.get("ssc_constraints")
+    if hidden is None:
+        path = given.file(f"ssc_{given.split}_constraints.txt")
+        hidden = path.read_text(encoding="utf-8").splitlines()
+    for rule in filter(None, map(str.strip, hidden)):
+        yield _Secret("ssc", wordings, rule, dress=partial(_with_rule, rule=rule))
 
 
 def _with_rule(prompt: str, rule: str) -> str:
@@ -139,13 +154,17 @@ class _Secret:
     """Whether a prompt is the unit, and not the answer."""
     dress: Callable[[str], str] = str
     """Makes what the subject is told out of a prompt."""
+    is_said: bool = False
+    """Whether the subject's own reply says the answer, and is shown up to there alone."""
 
 
 def _asked(given: Given, target: Target, subject: str, secret: _Secret) -> Iterable[Case]:
     """Yield every question on every prompt of both kinds."""
     for kind in KINDS:
-        prompts = [secret.dress(one) for one in given.prompts_of(f"{secret.task}_{kind}")]
-        for number, moment in enumerate(moments(target, prompts, given)):
+        name = f"{secret.task.partition(',')[0]}_{kind}"
+        prompts = [secret.dress(one) for one in given.prompts_of(name)]
+        unsaid = secret.answer if secret.is_said else ""
+        for number, moment in enumerate(moments(target, prompts, given, unsaid=unsaid)):
             for wording in secret.wordings:
                 yield Case(
                     context=moment.context,
@@ -154,7 +173,7 @@ def _asked(given: Given, target: Target, subject: str, secret: _Secret) -> Itera
                     question=wording,
                     answer=secret.answer,
                     task=f"{secret.task}, {kind}",
-                    source=f"{secret.task}_{kind}/{number}",
+                    source=f"{name}/{number}",
                     subject=subject,
                     unit=f"{kind}/{number}" if secret.by_prompt else secret.answer,
                     talk=moment.talk,
