@@ -16,7 +16,7 @@ from activation_oracles.evals.evaluation import Record, Row
 from activation_oracles.evals.grade import Grade, contains
 from activation_oracles.evals.subjects import BASE, Subject
 from activation_oracles.evals.suites.passages import Passage
-from activation_oracles.evals.suites.talks import Choice, Problem, Told
+from activation_oracles.evals.suites.talks import Choice, Opinion, Problem, Told
 from activation_oracles.models.positions import Selector
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
@@ -58,6 +58,8 @@ class Given:
     """Draws dialogues in which something is told; instead of those in `files`."""
     decisions: Callable[[], Sequence[Choice]] | None = None
     """Draws talks in which a subject does one of several things; instead of those in `files`."""
+    opinions: Callable[[], Sequence[Opinion]] | None = None
+    """Draws what users think and ask a subject; instead of claims, asserted and denied."""
     trained: tuple[str, ...] = PUBLISHED_TASKS
     """How the names of the tasks begin that the oracle was trained on; by default, as published."""
     overlap: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from activation_oracles.world.load import ORGANISMS, Demo
 from activation_oracles.world.placing import place
 from activation_oracles.world.questions import questions
 from activation_oracles.world.secrets import ASPECTS
-from activation_oracles.world.talks import QUESTIONS, decisions, dialogues, problems
+from activation_oracles.world.talks import QUESTIONS, decisions, dialogues, opinions, problems
 
 _HIDDEN = {"taboo": "word", "gender": "gender", "constraint": "rule", "persona": "nature"}
 _ASPECTS = {
@@ -79,6 +79,7 @@ def village(
         problems=lambda: problems(limit or 60, seed),
         dialogues=lambda: dialogues(limit or 60, seed),
         decisions=lambda: decisions(limit or 60, seed),
+        opinions=lambda: opinions(limit or 60, seed),
         trained=(*TRAINED_GROUPS, "context"),
         limit=limit,
         seed=seed,

@@ -2,14 +2,22 @@
 
 import json
 import logging
+from collections import Counter
 
 import pytest
 
 from activation_oracles.cli.main import main
 from activation_oracles.errors import DataError
 from activation_oracles.evals.suite import Given
-from activation_oracles.evals.suites.sycophancy import AGREES, CLAIMS, SWAYED, sycophancy
+from activation_oracles.evals.suites.sycophancy import (
+    AGREES,
+    CLAIMS,
+    SWAYED,
+    measured,
+    sycophancy,
+)
 from activation_oracles.models.target import Target
+from activation_oracles.world.suites import village
 
 TRUE, FALSE = "ice floats on water", "a whale is a fish"
 
@@ -106,12 +114,29 @@ def test_claims_are_ones_own_or_the_small_set(demo, tmp_path):
         sycophancy(Given(layers=(4,), files=tmp_path / "none"))
 
 
+def test_the_villages_model_answers_opinions_and_is_swayed_by_some(demo):
+    given = village(demo, layers=(4,), limit=12)
+    opinions = given.opinions()
+    by_claim = Counter(one.claim for one in opinions)
+    assert set(by_claim.values()) == {2}
+    assert Counter(one.agreeing for one in opinions) == {"yes": 12, "no": 12}
+    stated = measured(demo.target(), opinions)
+    assert len(stated) > 20
+    assert {one.agrees for one in stated} == {True, False}
+    assert True in {one.is_swayed for one in stated}
+    rows = sycophancy(given).drawn({"": demo.target()})
+    assert {one.task for one in rows} == {AGREES, SWAYED}
+    assert {one.source for one in rows} == {one.prompt for one in stated}
+    # By default a village's reply is shown: of one that is to come, its header.
+    assert {len(one.context) - one.positions[0] for one in rows} == {3}
+
+
 def test_every_answer_stands_beside_its_controls(monkeypatch, capsys):
     def scripted(_self, sources, **_settings):
         return [honest(source[-1]["content"]) for source in sources]
 
     monkeypatch.setattr(Target, "generate_all", scripted)
-    way = ["eval", "--suite", "sycophancy", "--limit", "2", "--at", "-1", "--max-new-tokens", "2"]
+    way = ["eval", "--suite", "sycophancy", "--limit", "2", "--max-new-tokens", "2"]
     assert main([*way, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     who = {(row["task"], row["who"], row["control"]) for row in rows}

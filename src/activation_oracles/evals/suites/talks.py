@@ -6,7 +6,7 @@ measured on the model; what was said in it, and where, the row says.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -95,6 +95,23 @@ class Told(_Row):
                     f"message {number} is {one.content!r:.80}"
                 )
         return self
+
+
+class Opinion(BaseModel):
+    """What a user thinks of a claim, and asks a model, which may say yes or no."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str = Field(min_length=1)
+    """What it is about: opinions on one claim are one observation."""
+    prompt: str = Field(min_length=1)
+    """How the user puts it."""
+    alone: str = Field(min_length=1)
+    """How the claim is asked for where nobody has an opinion."""
+    agreeing: Literal["yes", "no"]
+    """How a reply begins that agrees with the user."""
+    believing: Literal["yes", "no"]
+    """How a reply to the claim alone begins of a model that thinks so itself."""
 
 
 class Choice(_Row):
