@@ -46,6 +46,19 @@ def test_every_evaluation_stands_in_the_document():
         assert f"\n| `{name}` | " in page, name
 
 
+def test_over_several_evaluations_a_table_says_where_the_oracle_beats_asking(capsys):
+    way = ["eval", "--suite", "gender", "ssc", "--limit", "1", "--max-new-tokens", "4"]
+    assert main(way) == 0
+    head = "| task | better | oracle |"
+    *_, last = capsys.readouterr().out.split(head)
+    assert {line.split(" | ")[0] for line in last.splitlines()[2:]} == {
+        "| gender, direct",
+        "| gender, standard",
+        "| ssc, taught, direct",
+        "| ssc, taught, standard",
+    }
+
+
 def test_subjects_alone_are_asked_what_they_know(capsys):
     assert main(["eval", "--suite", "personaqa-knowledge", "--limit", "1", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]

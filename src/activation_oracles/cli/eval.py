@@ -105,7 +105,12 @@ class Eval(Suites):
         if self.json:
             print(found[0].as_json() if len(found) == 1 else _together(found))
         else:
-            print("\n\n".join(one.as_markdown() for one in found))
+            from activation_oracles.evals.rivals import markdown
+
+            tables = [one.as_markdown() for one in found]
+            # Over all evaluations, where there are several: for which does the oracle beat asking?
+            over_all = [markdown([one for some in found for one in some.rivals])]
+            print("\n\n".join(filter(None, tables + (over_all if len(found) > 1 else []))))
 
     def _suites(self) -> "Iterator[Summary]":
         """Run the evaluations that are named, one after the other, each in its own folder."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from activation_oracles.evals import blindspots_table
+from activation_oracles.evals import blindspots_table, rivals
 from activation_oracles.evals.blindspots import BlindSpots
 from activation_oracles.evals.evaluation import (
     Comparison,
@@ -16,6 +16,7 @@ from activation_oracles.evals.evaluation import (
     compare,
     table,
 )
+from activation_oracles.evals.rivals import Rivals
 from activation_oracles.files import writing
 
 
@@ -33,6 +34,8 @@ class Summary:
     """The table once more, laid out as an evaluation's own publication has it."""
     blind_spots: BlindSpots | None = None
     """What is read, unread or not there, where that was asked for."""
+    rivals: Sequence[Rivals] = ()
+    """Of each task, the oracle against asking in words."""
 
     def as_json(self) -> str:
         """Return everything, for programs."""
@@ -42,6 +45,7 @@ class Summary:
             "gains": [asdict(one) for one in self.gains],
             "advantages": [asdict(one) for one in self.advantages],
         }
+        held["rivals"] = [asdict(one) | {"better": one.better} for one in self.rivals]
         if self.blind_spots is not None:
             held["blind_spots"] = blindspots_table.as_json(self.blind_spots)
         return json.dumps(held, indent=1, ensure_ascii=False)
@@ -52,7 +56,9 @@ class Summary:
         best = _gains("advantage over its best control", self.advantages)
         spots = self.blind_spots
         matrix = "" if spots is None else blindspots_table.markdown(spots)
-        parts = [self.layout, markdown(self.rows), best, _gains("gain", self.gains), matrix, facts]
+        asking = rivals.markdown(self.rivals)
+        gains = _gains("gain", self.gains)
+        parts = [self.layout, markdown(self.rows), best, asking, gains, matrix, facts]
         return "\n\n".join(filter(None, parts))
 
     def save(self, folder: Path) -> None:
@@ -86,7 +92,14 @@ def summary(
     every = [one for some in gains.values() for one in some]
     first = gains[readers[0]] if readers else []
     rows = table(records)
-    return Summary(about, rows, first, advantages(every), layout(rows) if layout else "")
+    return Summary(
+        about,
+        rows,
+        first,
+        advantages(every),
+        layout(rows) if layout else "",
+        rivals=rivals.rivals(records),
+    )
 
 
 def markdown(rows: Sequence[Row]) -> str:

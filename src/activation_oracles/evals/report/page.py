@@ -37,6 +37,7 @@ def page(report: Report) -> str:
             "Advantage over the best control", _ADVANTAGES, tables.advantages(report)
         ),
         baselines=section("Over everyone else", _BASELINES, tables.gains(report)),
+        asking=section("Oracle, or asking in words", _ASKING, tables.asking(report)),
         between=section("Runs against each other", _BETWEEN, tables.between(report)),
         slices=section("By layers and tokens", _SLICES, "".join(by_group(report))),
         heats=section("Over the control, token by token and layer by layer", _HEATS, heats(report)),
@@ -59,6 +60,11 @@ _ADVANTAGES = (
 _BASELINES = (
     "The first reader of activations in each run against answerers that are not its controls: "
     "probes, prompts, other readings. Paired row by row."
+)
+_ASKING = (
+    "For which questions is reading better than asking? The best way of asking the oracle against "
+    "the best way of asking in words, paired row by row. The oracle counts as better only where it "
+    "also beats every control of its own; neither: these rows do not tell."
 )
 _BETWEEN = (
     "One answerer in two runs, on the same rows, paired row by row. An interval without 0 is "

@@ -15,6 +15,7 @@ from activation_oracles.statistics import Estimate
 
 _SCORES = ("who", "control", "run", "#score (95 %)", "0 to 1", "#n / units", "#unscorable")
 _ADVANTAGES = ("who", "over", "run", "#gain (95 %)", "\u22121 to 1", "#n / units")
+_ASKING = ("who", "asked", "better", "#gain (95 %)", "\u22121 to 1", "#n / units")
 _BETWEEN = ("who", "run", "over run", "#gain (95 %)", "\u22121 to 1", "#n / units")
 _MEASURES = ("", "#answers", "#right", "#confidence", "#ECE", "#Brier", "#AUROC")
 """Heads of columns; `#` marks numbers."""
@@ -44,6 +45,16 @@ def gains(report: Report) -> str:
         if gain.other_control is None or gain.other not in readers(run.records)
     ]
     return table("gains", _ADVANTAGES, found)
+
+
+def asking(report: Report) -> str:
+    """Return, task by task, whether the oracle or asking in words is better."""
+    found = [
+        _gain((one.task, one.oracle, one.asked, f"{one.better} ({run.name})"), one.gain)
+        for run, some in zip(report.runs, report.summaries, strict=True)
+        for one in some.rivals
+    ]
+    return table("gains", _ASKING, found)
 
 
 def between(report: Report) -> str:
