@@ -24,7 +24,9 @@ def test_an_evaluation_runs_on_the_village_and_goes_on_where_it_stopped(tmp_path
     assert ("activation-difference lens", None) in who
     assert any(name.startswith("logit lens") for name, _ in who)
     assert any("patchscopes" in name.casefold() for name, _ in who)
-    assert ("subject asked in words", "text, no activations") in who
+    for one in ("subject", "base"):
+        assert (f"{one} asked in words", "text, no activations") in who
+    assert ("subject asked in words, reply begun", "text, no activations") in who
     assert {one["task"] for one in first["advantages"]} == {"gender, direct", "gender, standard"}
     answers = sorted((tmp_path / "gender" / "answers").iterdir())
     answers[0].unlink()

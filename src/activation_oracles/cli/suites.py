@@ -177,7 +177,6 @@ class Asked:
     ) -> "list[Part]":
         """Return who is asked what: tasks with few answers are put as a choice, too."""
         from activation_oracles.evals.answerers import Remembering
-        from activation_oracles.evals.in_words import InWords
         from activation_oracles.evals.running import Part
         from activation_oracles.evals.subjects import BASE, Own
 
@@ -202,8 +201,24 @@ class Asked:
             found.append(Part(some, answerers, evaluation.grade))
             if self.in_words and all(one.talk for one in some):
                 # What is said in a sentence counts as well: the rival is judged leniently.
-                asked = InWords(targets, max_new_tokens=self.max_new_tokens)
-                found.append(Part(some, [asked], evaluation.grade_in_words))
+                found.append(Part(some, self._in_words(some, targets), evaluation.grade_in_words))
+        return found
+
+    def _in_words(
+        self, rows: "Sequence[Case]", targets: "Mapping[str, Target]"
+    ) -> "list[Answerer]":
+        """Return who is asked in words: subjects; and, more insistently, with a reply begun."""
+        from activation_oracles.baselines.prompting import BEGUN
+        from activation_oracles.evals.in_words import InWords
+        from activation_oracles.evals.subjects import BASE
+
+        most = self.max_new_tokens
+        found: list[Answerer] = [InWords(targets, max_new_tokens=most)]
+        if self.lenses:
+            found.append(InWords(targets, max_new_tokens=most, begun=BEGUN))
+        if self.lenses and any(one.subject != BASE for one in rows):
+            base = dict.fromkeys(targets, targets[BASE])
+            found.append(InWords(base, max_new_tokens=most, name="base asked in words"))
         return found
 
     def _readers(

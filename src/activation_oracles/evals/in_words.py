@@ -22,6 +22,7 @@ class InWords:
         max_new_tokens: int = 20,
         alone: bool = False,
         name: str = "subject asked in words",
+        begun: str = "",
     ) -> None:
         """Ask these subjects, by name, for so many tokens at most.
 
@@ -30,8 +31,11 @@ class InWords:
             max_new_tokens: length at which a reply is cut.
             alone: put the question by itself and not behind the talk.
             name: who answers, in a table.
+            begun: how each reply is begun for it, which gets past a reluctance to answer; what it
+                says goes on from there.
         """
-        self.name = name
+        self.name = f"{name}, reply begun" if begun else name
+        self._begun = begun
         self._targets = targets
         self._max_new_tokens = max_new_tokens
         self._alone = alone
@@ -55,13 +59,22 @@ class InWords:
             rows = [row for row in order if cases[row].subject == name]
             for start in range(0, len(rows), _BATCH):
                 batch = rows[start : start + _BATCH]
-                replies = self._targets[name].generate_all(
-                    [self._asked(cases[row]) for row in batch],
-                    max_new_tokens=self._max_new_tokens,
-                )
+                asked = [self._asked(cases[row]) for row in batch]
+                replies = self._replies(self._targets[name], asked)
                 for row, reply in zip(batch, replies, strict=True):
                     said[row] = reply.strip()
         return said
+
+    def _replies(self, target: Target, asked: list[list[dict[str, str]]]) -> list[str]:
+        if not self._begun:
+            return target.generate_all(asked, max_new_tokens=self._max_new_tokens)
+        tokenizer = target.model.tokenizer
+        begun = tokenizer.encode(self._begun, add_special_tokens=False)
+        prompts = [
+            (*target.text(one, add_generation_prompt=True).token_ids, *begun) for one in asked
+        ]
+        new = target.continued(prompts, target.model.decoding(self._max_new_tokens))
+        return tokenizer.batch_decode(list(map(list, new)), skip_special_tokens=True)
 
     def _asked(self, case: Case) -> list[dict[str, str]]:
         if self._alone:

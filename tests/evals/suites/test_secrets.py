@@ -6,6 +6,7 @@ import pytest
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.evals.cases import followed_by_question
+from activation_oracles.evals.in_words import InWords
 from activation_oracles.evals.subjects import Difference, Own, Subject
 from activation_oracles.evals.suite import Given
 from activation_oracles.evals.suites.secrets import constraint, gender, only, taboo
@@ -65,6 +66,20 @@ def test_each_row_is_read_from_its_own_subject(demo, given):
         assert (theirs + more - ours).abs().max() < 1e-5
     with pytest.raises(DataError, match=r"gender_man_0.*not loaded"):
         Own({"": reads[""]})(rows)
+
+
+def test_a_begun_reply_is_gone_on_with_by_each_subject_and_not_repeated(demo, given):
+    evaluation = taboo(given)
+    targets = targets_of(demo, evaluation)
+    rows = evaluation.drawn(targets)[::9]
+    said = InWords(targets, max_new_tokens=5, begun="It is the").answer(rows)
+    for row, text in zip(rows, said, strict=True):
+        target = targets[row.subject]
+        prompt = target.text(followed_by_question(row), add_generation_prompt=True).token_ids
+        begun = demo.model.tokenizer.encode("It is the", add_special_tokens=False)
+        [new] = target.continued([(*prompt, *begun)], demo.model.decoding(5))
+        assert text == demo.model.tokenizer.decode(list(new), skip_special_tokens=True).strip()
+        assert not text.startswith("It is the")
 
 
 def test_an_answer_that_names_both_genders_is_wrong():
