@@ -111,8 +111,8 @@ def _rivals(
         both = [one for one in scores[ours] if one in scores[theirs]]
         if not both:
             return None
-        sides = ([scores[key][one] for one in both] for key in (ours, theirs))
-        return paired_difference(*sides, [unit(one) for one in both], level=level)
+        mine, other = ([scores[key][one] for one in both] for key in (ours, theirs))
+        return paired_difference(mine, other, [unit(one) for one in both], level=level)
 
     oracle = max((key for key, _ in pairs), key=lambda key: estimate(key).score)
     words = max((b for a, b in pairs if a == oracle), key=lambda key: estimate(key).score)
