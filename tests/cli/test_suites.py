@@ -48,6 +48,18 @@ def test_every_evaluation_stands_in_the_document():
         assert f"\n| `{name}` | " in page, name
 
 
+def test_probes_of_other_rows_tell_what_is_unread_from_what_is_not_there(capsys):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra `eval`)")
+    way = ["eval", "--suite", "gender", "--limit", "3", "--max-new-tokens", "2", "--no-in-words"]
+    assert main([*way, "--probes", "--blindspots", "task", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    who = {row["who"]: row for row in found["rows"] if row["task"] == "gender, direct"}
+    for name in ("linear probe, mean", "linear probe, last", "nearest neighbours, mean"):
+        assert who[name]["num_unscorable"] == 0
+    concepts = {one["concept"] for one in found["blind_spots"]["spots"]}
+    assert concepts == {"gender, direct", "gender, standard"}
+
+
 def test_over_several_evaluations_a_table_says_where_the_oracle_beats_asking(capsys):
     way = ["eval", "--suite", "gender", "ssc", "--limit", "1", "--max-new-tokens", "4"]
     assert main(way) == 0

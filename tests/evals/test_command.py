@@ -231,8 +231,9 @@ def test_blind_spots_without_probes_are_refused_before_anybody_answers(
     way = ["eval", "--oracle", oracle, "--data", str(tmp_path), "--blindspots", "task"]
     assert main(way) == 2
     assert "need a probe's answers" in capsys.readouterr().err
-    assert main(["eval", "--suite", "taboo", "--blindspots", "task"]) == 2
-    assert "Blind spots need probes" in capsys.readouterr().err
+    for suite, more in (("gender", []), ("taboo", ["--probes"])):
+        assert main(["eval", "--suite", suite, "--blindspots", "task", *more]) == 2
+        assert "Blind spots need probes" in capsys.readouterr().err
 
 
 def test_a_missing_oracle_or_data_folder_is_one_line_and_exit_code_2(folders, tmp_path, capsys):

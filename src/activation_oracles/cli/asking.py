@@ -130,6 +130,19 @@ class Asking:
         # Not yet: of a run that goes on they may have answered.
         return [Fitting(probe, known) for probe in found]
 
+    def cross_fitted(self, read: "Read") -> "list[Answerer]":
+        """Return probes for rows that have no training rows beside them."""
+        from activation_oracles.baselines.cross_fitted import CrossFitted
+        from activation_oracles.baselines.probe import Probe, check_fitting
+        from activation_oracles.evals.cases import unit_of
+
+        check_fitting()
+        return [
+            CrossFitted(Probe("linear probe", read, "mean", self.seed), unit_of),
+            CrossFitted(Probe("linear probe", read, "last", self.seed), unit_of),
+            CrossFitted(Probe("nearest neighbours", read, "mean", self.seed), unit_of),
+        ]
+
     def known(self, training: "Sequence[Example]") -> "list[Example]":
         """Return the examples that probes are fitted to: those of tasks with few answers."""
         return [one for one in training if one.task in self.choices]

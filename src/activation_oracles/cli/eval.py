@@ -99,8 +99,8 @@ class Eval(Suites):
             from activation_oracles.evals.inspect_tasks import check_inspect
 
             check_inspect()
-        if self.blindspots is not None and self.data is None:
-            raise ConfigError("Blind spots need probes, which only examples (`data`) have.")
+        if self.blindspots is not None and self.data is None and not self.probes:
+            raise ConfigError("Blind spots need probes: of evaluations by name give `--probes`.")
         found = [self._evaluated()] if self.data is not None else list(self._suites())
         if self.json:
             print(found[0].as_json() if len(found) == 1 else _together(found))
@@ -117,7 +117,11 @@ class Eval(Suites):
         check_names(self.suite)
         oracle, given = self.opened(self.oracle, self._load, self.limit, self.seed)
         made = [make(name, given) for name in self.suite]
-        asked = Asked(oracle, self.max_new_tokens, self.seed, self.in_words, self.lenses)
+        without = [one.name for one in made if not one.choices]
+        if self.blindspots is not None and without:
+            raise ConfigError(f"Blind spots need probes, and no task of {without} has few answers.")
+        how = (self.max_new_tokens, self.seed, self.in_words, self.lenses, self.probes)
+        asked = Asked(oracle, *how)
         for evaluation in made:
             targets = asked.targets(evaluation)
             facts = about(evaluation, given, asked, targets)

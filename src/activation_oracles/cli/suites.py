@@ -66,6 +66,9 @@ class Suites:
     published. Others are called out of distribution."""
     overlap: tuple[Literal["rouge_l", "chrf"], ...] = ()
     """Judge open answers (generative-qa) by these, too (extra `eval`)."""
+    probes: bool = False
+    """Let linear probes and nearest neighbours answer, too, where answers are few: each row by one
+    that is fitted to rows of other units (extra `eval`)."""
     reply: bool | None = None
     """Let each subject reply to a prompt first. By default only the village's organisms do."""
 
@@ -158,6 +161,7 @@ class Asked:
     seed: int
     in_words: bool
     lenses: bool = False
+    probes: bool = False
 
     def targets(self, evaluation: "Evaluation") -> "dict[str, Target]":
         """Return the subjects as targets by name, their adapters loaded; `""` is the base."""
@@ -178,7 +182,7 @@ class Asked:
         """Return who is asked what: tasks with few answers are put as a choice, too."""
         from activation_oracles.evals.answerers import Remembering
         from activation_oracles.evals.running import Part
-        from activation_oracles.evals.subjects import BASE, Own
+        from activation_oracles.evals.subjects import BASE, Difference, Own
 
         if evaluation.in_words_only:
             return [Part(rows, self._themselves(targets), evaluation.grade)]
@@ -198,6 +202,9 @@ class Asked:
             if not some:
                 continue
             answerers = self._readers(asking, evaluation, some, (own, base))
+            if self.probes and closed:
+                shown = Difference(own, base) if evaluation.of_difference else own
+                answerers += asking.cross_fitted(Remembering(shown))
             found.append(Part(some, answerers, evaluation.grade))
             if self.in_words and all(one.talk for one in some):
                 # What is said in a sentence counts as well: the rival is judged leniently.
