@@ -1,15 +1,19 @@
 """What runs once for several answers gives what running it for each would."""
 
+from itertools import permutations
+
 import pytest
 import torch
 from peft import LoraConfig
 
+from activation_oracles.models.load import load
 from activation_oracles.models.target import Target
+from activation_oracles.oracle import asking, drawing
 from activation_oracles.oracle.asking import Asked, Asker, Decoding
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.oracle.prefill import can_repeat, sees_all
-from activation_oracles.oracle.sharing import by_reading
+from activation_oracles.oracle.sharing import by_reading, cut
 
 QUESTIONS = ("Is it a mill?", "What stands by the old river, and why does it?")
 CHOICES = ("Yes", "a mill by the river", "the old")
@@ -76,17 +80,96 @@ def test_questions_about_one_reading_run_it_once_and_are_answered_as_alone(asked
         for question in questions
     ]
     how = Decoding(max_new_tokens=6)
-    alone = [asker.generate([one], how)[0] for one in some]
-    rows, forward = [], Asker._prefilled
-
-    def counted(self, batch, **named):
-        rows.append(len(batch.ids))
-        return forward(self, batch, **named)
-
-    monkeypatch.setattr(Asker, "_prefilled", counted)
+    alone = each_alone(asker, some, how)
+    rows = count_rows(monkeypatch)
     assert asker.generate(some, how) == alone
-    longest = max(one.prompt.answer_start for one in some)
-    assert rows == ([len(prompts)] if sees_all(asker.model.network, 2 * longest) else [])
+    shares = sees_all(asker.model.network, cut(some).num_columns + 6)
+    assert rows == ([1, len(prompts), len(some)] if shares else [len(some)])
+
+
+def each_alone(asker, asked, how):
+    """Answer prompts one by one, each in one pass of transformers' own generation."""
+    with asker.model.using(asker.adapter), torch.no_grad():
+        ids = [asker._drawn_apart([one], how, None)[0] for one in asked]
+    return [[one] for one in asker._read_out(ids)]
+
+
+def count_rows(monkeypatch):
+    """Return a list that fills with the rows of every pass over a part of prompts."""
+    rows, forward = [], asking.prefill
+
+    def counted(network, ids, *named):
+        rows.append(len(ids))
+        return forward(network, ids, *named)
+
+    monkeypatch.setattr(asking, "prefill", counted)
+    return rows
+
+
+def test_a_sweep_runs_once_what_stands_before_its_slots_and_answers_as_alone(asked, monkeypatch):
+    asker, [(template, prompt, _), _] = asked
+    vectors, half = prompt.vectors, torch.full((1,), 0.5)
+    some = [
+        Asked(template.build(layers, 1, "Why?"), shown, strengths)
+        for layers, shown, strengths in (
+            *(((layer,), row[None], None) for layer in (0, 1) for row in vectors),
+            ((2,), vectors[:1], half),
+            ((0, 1), vectors[:2], torch.tensor([2.0, 0.5])),
+            ((1,), None, None),
+        )
+    ]
+    how = Decoding(max_new_tokens=6)
+    alone = each_alone(asker, some, how)
+    following = torch.cat([following_alone(asker, one) for one in some])
+    rows = count_rows(monkeypatch)
+    assert asker.generate(some, how) == alone
+    shares = sees_all(asker.model.network, cut(some).num_columns + 6)
+    assert rows == ([3, len(some)] if shares else [len(some)])
+    with asker.model.using(asker.adapter), torch.no_grad():
+        together = asker._begun(some, 1, 6).following
+    assert torch.allclose(together, following, atol=1e-4)
+    assert torch.pdist(following).min() > 1e-3
+
+
+def following_alone(asker, one):
+    """Return what may follow a prompt, from one pass without a cache."""
+    batch = asker.batch([one], whole=False)
+    with asker.model.using(asker.adapter), torch.no_grad(), asker.injecting(batch):
+        logits = asker.model.network(input_ids=batch.ids, use_cache=False).logits
+    return logits[:, -1].float().log_softmax(dim=-1)
+
+
+def test_rows_that_have_ended_leave_the_batch(tiny_oracle, monkeypatch):
+    asker, prompts = tiny_oracle
+    how = Decoding(max_new_tokens=8)
+    some = [
+        Asked(template.build((layer,), 3, question), prompt.vectors)
+        for layer in (0, 1, 2)
+        for template, prompt, _ in prompts
+        for question in (*QUESTIONS, "Why?", "Is it a river?")
+    ]
+    # Ends one answer early, and another not at all.
+    said = [one.ids for [one] in asker.generate(some, how)]
+    first, second, stop = next(
+        (one, other, token)
+        for one, other in permutations(range(len(said)), 2)
+        for token in said[one][:5]
+        if token not in said[other]
+    )
+    ended = said[first][: said[first].index(stop) + 1]
+    rows, forward = [], drawing.prefill
+    monkeypatch.setattr(
+        drawing, "prefill", lambda *args: rows.append(len(args[1])) or forward(*args)
+    )
+    monkeypatch.setattr(Asker, "_stops", frozenset([stop]))
+    two = asker.generate([some[first], some[second]], how)
+    assert [one.ids for [one] in two] == [ended, said[second]]
+    assert rows == [2] * (len(ended) - 1) + [1] * (len(said[second]) - len(ended))
+
+
+@pytest.fixture
+def tiny_oracle(tiny_model):
+    return prompts_of(load(str(tiny_model), dtype="float32", device="cpu"))
 
 
 def test_states_that_are_no_cache_of_tokens_are_never_repeated(hybrid):

@@ -131,7 +131,7 @@ def chance_of_an_e(oracle, examples):
     earning = ["e" in tokenizer.decode([token]) for token in range(len(tokenizer))]
     asked = oracle._asked(examples, Target(oracle.model).vectors(examples), answered=False)
     with oracle.model.using(oracle.adapter), torch.no_grad():
-        begun = oracle._asker._prefilled(oracle._asker.batch(asked, whole=False))
+        begun = oracle._asker._begun(asked, 1, 1)
     return begun.following.exp()[:, torch.tensor(earning)].sum(dim=1).mean().item()
 
 

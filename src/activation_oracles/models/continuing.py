@@ -1,6 +1,6 @@
 """A model goes on from token ids, and what it wrote is told from padding."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from transformers import GenerationConfig
@@ -46,7 +46,7 @@ def continuations(
     return [until(row, stops) for row in new.tolist()]
 
 
-def until(ids: Sequence[int], stops: set[int | None]) -> tuple[int, ...]:
+def until(ids: Sequence[int], stops: Collection[int | None]) -> tuple[int, ...]:
     """Cut off what only fills a shorter continuation up to its batch's longest."""
     end = next((at for at, token in enumerate(ids, start=1) if token in stops), len(ids))
     return tuple(ids[:end])

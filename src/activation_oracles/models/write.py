@@ -39,6 +39,8 @@ class Writing:
     """`overwrite` puts the vectors there as they are, without regard to strength."""
     finite: bool = False
     """Whether the vectors are known to be finite: looking makes a device wait."""
+    before: int = 0
+    """Columns that a cache holds already when the scope begins; no slot is there."""
 
     def __post_init__(self) -> None:
         places = set(zip(self.rows.tolist(), self.columns.tolist(), strict=True))
@@ -78,8 +80,9 @@ def norm_matched(
 def injecting(blocks: DecoderBlocks, block: int, writing: Writing) -> Generator[None]:
     """Write into the output of `block` in every forward pass inside the scope.
 
-    A pass starts at column 0 and may go on in further forwards over a cache. Keep the scope open
-    through `backward()`: gradient checkpointing runs the block again there.
+    A pass starts at column 0, or behind what a cache held before the scope, and may go on in
+    further forwards over a cache. Keep the scope open through `backward()`: gradient checkpointing
+    runs the block again there.
 
     Raises:
         ConfigError: the model has no such block.
@@ -129,15 +132,16 @@ class _Writer:
     def enter(self, _trunk: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         """Note where the forward that begins stands: what the cache holds comes before it."""
         self._start, _ = columns_before(self._signature, inputs, named)
-        if self._start == 0:
+        if self._start == self._writing.before:
             if self._started:
                 self.check()
             self._written.clear()
-            self._num_columns = 0
+            self._num_columns = self._start
         elif self._start != self._num_columns:
             raise MismatchError(
                 f"A forward pass continues at column {self._start}, but {self._num_columns} were "
-                "seen: begin generation with an empty cache inside the injecting scope."
+                "seen: begin generation inside the injecting scope, with the cache that its "
+                "writing names or an empty one."
             )
         self._inside, self._fresh, self._started = True, True, True
 

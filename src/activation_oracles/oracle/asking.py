@@ -1,11 +1,12 @@
 """Prompts through the oracle: greedy text, samples, and the probability of given answers."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import GenerationConfig
 
@@ -16,7 +17,7 @@ from activation_oracles.models.read import logits_only_at
 from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, collate
-from activation_oracles.oracle.drawing import Decoding, Drawn, Streamer
+from activation_oracles.oracle.drawing import Decoding, Drawn, Streamer, drawn_from
 from activation_oracles.oracle.prefill import (
     Prefill,
     can_repeat,
@@ -25,10 +26,10 @@ from activation_oracles.oracle.prefill import (
     tail_likelihoods,
 )
 from activation_oracles.oracle.prompt import Prompt, Template
-from activation_oracles.oracle.sharing import Asked, by_reading, followed_by, head
+from activation_oracles.oracle.sharing import Asked, by_reading, cut, followed_by, uncut
 from activation_oracles.types import Activations, Example
 
-ROWS_PER_BATCH = 64
+ROWS_PER_BATCH = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +125,15 @@ class Asker:
         return tuple(self.in_proportion * one for one in relative)
 
     @contextmanager
-    def injecting(self, batch: Batch) -> Generator[None]:
-        """Write a batch's vectors in the forward passes inside the scope."""
+    def injecting(self, batch: Batch, *, before: int = 0) -> Generator[None]:
+        """Write a batch's vectors in the forward passes inside the scope.
+
+        `before`: how many columns a cache holds already.
+        """
         if batch.rows.numel() == 0:
             yield
             return
-        writing = batch.writing(strength=self.card.strength, mode=self.card.mode)
+        writing = batch.writing(strength=self.card.strength, mode=self.card.mode, before=before)
         with injecting(self.model.blocks, self.card.block, writing):
             yield
 
@@ -156,26 +160,15 @@ class Asker:
     ) -> list[list[Drawn]]:
         """Return the answers to each prompt, as many as `how` samples; long and short run apart.
 
-        Prompts that show one reading and ask other questions share all but the question: that runs
-        once for them, wherever each reading is asked as many.
+        What prompts begin alike with runs once for them, the vectors that they show included.
         """
-        groups = by_reading(asked)
-        count = len(groups[0]) if groups else 0
-        equal = all(len(rows) == count for rows in groups)
-        if how.samples > 1 or on_text is not None or not equal or not self._can_share(asked):
-            groups, count = [[row] for row in range(len(asked))], 1
-        groups.sort(key=lambda rows: asked[rows[0]].prompt.answer_start)
-        size = max(1, ROWS_PER_BATCH // (count * how.samples))
+        answer = self._drawn if can_repeat(self.model.network) else self._drawn_apart
         drawn: dict[int, list[Drawn]] = {}
-        with self.model.using(self.adapter), self.model.seeded(how.seed):
-            for start in range(0, len(groups), size):
-                rows = [row for some in groups[start : start + size] for row in some]
-                some = [asked[row] for row in rows]
-                if count > 1:
-                    answers = self._generate_shared(some, count, how)
-                else:
-                    answers = self._generate_batch(some, how, on_text)
-                drawn.update(zip(rows, answers, strict=True))
+        with self.model.using(self.adapter), self.model.seeded(how.seed), torch.no_grad():
+            for rows in _batches(asked, how.samples):
+                ids = answer([asked[row] for row in rows], how, on_text)
+                said = iter(self._read_out(ids))
+                drawn.update({row: list(islice(said, how.samples)) for row in rows})
         return [drawn[row] for row in range(len(asked))]
 
     def tails(
@@ -188,17 +181,14 @@ class Asker:
         count = len(tails[0])
         if not can_repeat(self.model.network):
             return self._whole_tails(asked, tails)
-        size = max(1, ROWS_PER_BATCH // count)
-        order = sorted(range(len(asked)), key=lambda i: asked[i].prompt.answer_start)
         found: dict[int, list[list[float]]] = {}
         with self.model.using(self.adapter), torch.no_grad():
-            for start in range(0, len(order), size):
-                rows = order[start : start + size]
-                begun = self._prefilled(self.batch([asked[row] for row in rows], whole=False))
+            for rows in _batches(asked, count):
                 behind = [tail for row in rows for tail in tails[row]]
-                values = tail_likelihoods(self.model.network, begun.repeated(count), behind)
-                for place, row in enumerate(rows):
-                    found[row] = values[place * count : (place + 1) * count]
+                longest = max(map(len, behind))
+                begun = self._begun([asked[row] for row in rows], count, longest)
+                values = iter(tail_likelihoods(self.model.network, begun, behind))
+                found.update({row: list(islice(values, count)) for row in rows})
         return [found[row] for row in range(len(asked))]
 
     def _whole_tails(
@@ -227,75 +217,66 @@ class Asker:
                     found[row] = part.tolist()
         return [found[row] for row in range(len(asked))]
 
-    def _generate_batch(
+    def _drawn(
         self, asked: Sequence[Asked], how: Decoding, on_text: Callable[[str], None] | None
-    ) -> list[list[Drawn]]:
-        if how.samples > 1 and not can_repeat(self.model.network):
-            asked = [one for one in asked for _ in range(how.samples)]
-        batch, settings = self.batch(asked, whole=False), self._settings(how)
-        if how.samples == 1 or not can_repeat(self.model.network):
-            streamer = None if on_text is None else Streamer(self.model, on_text)
-            with self.injecting(batch):
-                new = self.model.generate(batch.ids, batch.mask, settings, streamer)
-        else:
-            # All but the last token, which generation runs again to have its logits.
-            with torch.no_grad():
-                begun = self._prefilled(batch, but_last=True).repeated(how.samples)
-            ids, mask = (
-                one.repeat_interleave(how.samples, dim=0) for one in (batch.ids, batch.mask)
-            )
-            new = self.model.generate(ids, mask, settings, cache=begun.cache)
-        said = self._drawn(new, settings)
-        return [said[row : row + how.samples] for row in range(0, len(said), how.samples)]
+    ) -> list[tuple[int, ...]]:
+        begun = self._begun(asked, how.samples, how.max_new_tokens)
+        streamer = None if on_text is None else Streamer(self.model, on_text)
+        return drawn_from(self.model.network, begun, how, self._stops, streamer)
 
-    def _can_share(self, asked: Sequence[Asked]) -> bool:
-        longest = max((one.prompt.answer_start for one in asked), default=0)
-        # As long again: padding stands behind the longest reading, up to the longest question.
-        network = self.model.network
-        return can_repeat(network) and sees_all(network, 2 * longest)
-
-    def _generate_shared(
-        self, asked: Sequence[Asked], count: int, how: Decoding
-    ) -> list[list[Drawn]]:
-        """Answer `count` questions of each reading, which follow one another; run it once."""
-        heads = [head(one) for one in asked[::count]]
-        tails = [
-            one.prompt.ids[one.prompt.slots[-1] + 1 : one.prompt.answer_start] for one in asked
-        ]
-        batch, settings = self.batch(heads, whole=False), self._settings(how)
-        with torch.no_grad():
-            begun = self._prefilled(batch).repeated(count)
-        width = max(map(len, tails))
-        ids = torch.full((len(asked), width), self.model.pad_id)
-        mask = torch.zeros((len(asked), width), dtype=torch.bool)
-        for row, tail in enumerate(tails):
-            ids[row, width - len(tail) :] = torch.tensor(tail)
-            mask[row, width - len(tail) :] = True
-        # Padding stands between reading and question: masked, and no position is counted there.
-        ids = torch.cat([batch.ids.repeat_interleave(count, dim=0), ids], dim=1)
-        mask = torch.cat([batch.mask.repeat_interleave(count, dim=0), mask], dim=1)
-        new = self.model.generate(ids, mask, settings, cache=begun.cache)
-        return [[one] for one in self._drawn(new, settings)]
-
-    def _drawn(self, new: Int[Tensor, "row new"], settings: GenerationConfig) -> list[Drawn]:
-        texts = self.model.tokenizer.batch_decode(new, skip_special_tokens=True)
-        ends = settings.eos_token_id
-        stops = set(ends if isinstance(ends, list) else [ends])
-        return [
-            Drawn(until(ids, stops), text.strip())
-            for ids, text in zip(new.tolist(), texts, strict=True)
-        ]
-
-    def _prefilled(self, batch: Batch, *, but_last: bool = False) -> Prefill:
-        end = batch.ids.shape[1] - but_last
-        device = self.model.device
+    def _drawn_apart(
+        self, asked: Sequence[Asked], how: Decoding, on_text: Callable[[str], None] | None
+    ) -> list[tuple[int, ...]]:
+        """Run every prompt, and every sample, in a row of its own from end to end."""
+        batch = self.batch([one for one in asked for _ in range(how.samples)], whole=False)
+        streamer = None if on_text is None else Streamer(self.model, on_text)
         with self.injecting(batch):
-            return prefill(
-                self.model.network, batch.ids[:, :end].to(device), batch.mask[:, :end].to(device)
-            )
+            new = self.model.generate(batch.ids, batch.mask, self._settings(how), streamer)
+        return [until(ids, self._stops) for ids in new.tolist()]
+
+    def _begun(self, asked: Sequence[Asked], times: int, beyond: int) -> Prefill:
+        """Run prompts up to their answers, for as many answers each, and so many columns more."""
+        parts = cut(asked)
+        if not sees_all(self.model.network, parts.num_columns + beyond):
+            # Padding stands between the parts where they differ in length.
+            parts = uncut(asked)
+        begun = None
+        if parts.openings:
+            begun = self._run(self._bare(parts.openings)).picked(parts.opening_of)
+        begun = self._run(self.batch(parts.heads, whole=False), begun)
+        if parts.tails:
+            begun = self._run(self._bare(parts.tails), begun.picked(parts.head_of))
+        return begun.picked([row for row in range(len(asked)) for _ in range(times)])
+
+    def _bare(self, prompts: Sequence[Prompt]) -> Batch:
+        return self.lay_out(prompts, [False] * len(prompts), whole=False)
+
+    def _run(self, batch: Batch, begun: Prefill | None = None) -> Prefill:
+        device = self.model.device
+        with self.injecting(batch, before=0 if begun is None else begun.mask.shape[1]):
+            return prefill(self.model.network, batch.ids.to(device), batch.mask.to(device), begun)
+
+    def _read_out(self, said: Sequence[tuple[int, ...]]) -> list[Drawn]:
+        texts = self.model.tokenizer.batch_decode(list(map(list, said)), skip_special_tokens=True)
+        return [Drawn(ids, text.strip()) for ids, text in zip(said, texts, strict=True)]
+
+    @property
+    def _stops(self) -> frozenset[int]:
+        return frozenset((*(self.model.decoding(1).eos_token_id or ()), *self.template.stop_ids))
 
     def _settings(self, how: Decoding) -> GenerationConfig:
         settings = self.model.decoding(how.max_new_tokens, how.temperature)
-        settings.eos_token_id = sorted({*(settings.eos_token_id or ()), *self.template.stop_ids})
+        settings.eos_token_id = sorted(self._stops)
         settings.begin_suppress_tokens = list(how.avoiding) or None
         return settings
+
+
+def _batches(asked: Sequence[Asked], each: int) -> Iterator[list[int]]:
+    """Put prompts together, of so many rows each: one reading's, and of like lengths."""
+    groups = sorted(by_reading(asked), key=lambda rows: asked[rows[0]].prompt.answer_start)
+    order = [row for rows in groups for row in rows]
+    most = max(1, ROWS_PER_BATCH // each)
+    # Of equal size: a few rows take nearly as long as many.
+    size = -(-len(order) // max(1, -(-len(order) // most)))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]

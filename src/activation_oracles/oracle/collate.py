@@ -80,17 +80,18 @@ class Batch:
         places = ("ids", "rows", "columns", "label_rows", "label_columns")
         return replace(self, **{name: getattr(self, name).pin_memory() for name in places})
 
-    def writing(self, *, strength: float, mode: Mode) -> Writing:
-        """Return what is to be written where."""
+    def writing(self, *, strength: float, mode: Mode, before: int = 0) -> Writing:
+        """Return what is to be written where, with so many columns in a cache before the batch."""
         assert self.vectors is not None, "no vectors were given yet"
         return Writing(
             self.rows,
-            self.columns,
+            self.columns + before,
             self.vectors,
             self.ids.shape[0],
             strength=strength if self.strengths is None else strength * self.strengths,
             mode=mode,
             finite=self.finite,
+            before=before,
         )
 
 

@@ -1,7 +1,7 @@
-"""One pass over what several answers share: the prompt, and the vectors that are written into it.
+"""One pass over what several answers share, as what their prompts begin with.
 
-Samples of one question and choices between given answers differ behind the prompt alone. The
-prompt runs once, its cache is repeated, and only what differs runs on.
+It runs once, its cache is handed to every row that goes on from there, and only what differs runs
+on. One row may become many: questions of a reading, samples of a question, given answers.
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,26 @@ from activation_oracles.models.read import logits_only_at
 
 @dataclass(frozen=True, eq=False)
 class Prefill:
-    """What left-padded prompts leave behind: the cache, and what the next token may be."""
+    """What left-padded texts leave behind: the cache, and what the next token may be."""
 
     cache: Cache
     mask: Bool[Tensor, "row pos"]
-    following: Float[Tensor, "row vocabulary"]
-    """Log-probabilities of the token behind each prompt, in fp32."""
+    logits: Float[Tensor, "row vocabulary"]
+    """Of the token behind each text, in fp32."""
 
-    def repeated(self, times: int) -> "Prefill":
-        """Return every row so many times, one behind the other. The cache is used up by it."""
-        self.cache.batch_repeat_interleave(times)
-        return Prefill(
-            self.cache,
-            self.mask.repeat_interleave(times, dim=0),
-            self.following.repeat_interleave(times, dim=0),
-        )
+    @property
+    def following(self) -> Float[Tensor, "row vocabulary"]:
+        """Log-probabilities of the token behind each text."""
+        return self.logits.log_softmax(dim=-1)
+
+    def picked(self, rows: Sequence[int]) -> "Prefill":
+        """Return these rows, some perhaps several times. The cache is used up by it."""
+        if list(rows) == list(range(len(self.mask))):
+            return self
+        # Not moved to a device: layers may lie on several.
+        index = torch.tensor(rows)
+        self.cache.batch_select_indices(index)
+        return Prefill(self.cache, self.mask[index], self.logits[index])
 
 
 ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}
@@ -62,19 +67,28 @@ def prefill(
     network: PreTrainedModel,
     ids: Int[Tensor, "row pos"],
     mask: Bool[Tensor, "row pos"],
+    begun: Prefill | None = None,
 ) -> Prefill:
-    """Run left-padded prompts once, under whatever adapter and injection are in force."""
+    """Run left-padded texts, under whatever adapter and injection are in force.
+
+    They go on from `begun`, which is used up by it. Padding may stand behind what was begun: it is
+    masked, and no position is counted there.
+    """
+    width = ids.shape[1]
     rows = torch.arange(ids.shape[0])
-    last = torch.full_like(rows, ids.shape[1] - 1)
+    if begun is not None:
+        mask = torch.cat([begun.mask, mask], dim=1)
+    last = torch.full_like(rows, width - 1)
     model: Any = network
     with logits_only_at(network, rows, last):
         out = model(
             input_ids=ids,
             attention_mask=mask.long(),
-            position_ids=_places(mask),
+            position_ids=_places(mask)[:, -width:],
+            past_key_values=None if begun is None else begun.cache,
             use_cache=True,
         )
-    return Prefill(out.past_key_values, mask, out.logits[0].float().log_softmax(dim=-1))
+    return Prefill(out.past_key_values, mask, out.logits[0].float())
 
 
 def tail_likelihoods(
