@@ -4,9 +4,9 @@ Slots are known when the prompt is written. Nothing is ever searched for in the 
 question may contain the placeholder's own text without harm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
@@ -27,6 +27,8 @@ RELATIVE_PREFIX = PUBLISHED_PREFIX.replace("{layer}", "{percent}%")
 BerTobi/crossmodel-activation-oracles). Schema v1 does not know it."""
 NAMES = ("{layer}", "{percent}")
 """How a prefix may call a layer."""
+NUM_KEPT = 256
+"""Prompts that a template keeps for when they are wanted again."""
 UNKNOWN_ANSWER = "N/A"
 """Stands in for the answer where there is none, as published: the ids before it do not change."""
 
@@ -112,6 +114,16 @@ class Template:
         """
         if not question.strip():
             raise DataError("The question is empty.")
+        return self._written(tuple(layers), num_positions, question, answer)
+
+    @cached_property
+    def _written(self) -> Callable[[tuple[int, ...], int, str, str | None], Prompt]:
+        """`_write`, once for what comes again: a sweep asks the same words of every token."""
+        return lru_cache(maxsize=NUM_KEPT)(self._write)
+
+    def _write(
+        self, layers: Sequence[int], num_positions: int, question: str, answer: str | None
+    ) -> Prompt:
         header, places = self._header(layers, num_positions)
         said = UNKNOWN_ANSWER if answer is None else answer
         if self.tokenizer.chat_template is None:
