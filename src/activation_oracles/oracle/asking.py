@@ -13,6 +13,7 @@ from transformers import GenerationConfig
 from activation_oracles.errors import MismatchError
 from activation_oracles.models.continuing import until
 from activation_oracles.models.load import LanguageModel
+from activation_oracles.models.merging import merging
 from activation_oracles.models.read import logits_only_at
 from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
@@ -164,7 +165,8 @@ class Asker:
         """
         answer = self._drawn if can_repeat(self.model.network) else self._drawn_apart
         drawn: dict[int, list[Drawn]] = {}
-        with self.model.using(self.adapter), self.model.seeded(how.seed), torch.no_grad():
+        beyond = how.samples * how.max_new_tokens
+        with self.model.seeded(how.seed), self._running(asked, beyond):
             for rows in _batches(asked, how.samples):
                 ids = answer([asked[row] for row in rows], how, on_text)
                 said = iter(self._read_out(ids))
@@ -182,7 +184,7 @@ class Asker:
         if not can_repeat(self.model.network):
             return self._whole_tails(asked, tails)
         found: dict[int, list[list[float]]] = {}
-        with self.model.using(self.adapter), torch.no_grad():
+        with self._running(asked, count):
             for rows in _batches(asked, count):
                 behind = [tail for row in rows for tail in tails[row]]
                 longest = max(map(len, behind))
@@ -206,7 +208,7 @@ class Asker:
         """Return, for each prompt with its answer, the log-probability of every token learned."""
         order = sorted(range(len(asked)), key=lambda i: len(asked[i].prompt.ids))
         found: dict[int, list[float]] = {}
-        with self.model.using(self.adapter), torch.no_grad():
+        with self._running(asked, 0):
             for start in range(0, len(order), ROWS_PER_BATCH):
                 rows = order[start : start + ROWS_PER_BATCH]
                 batch = self.batch([asked[row] for row in rows], whole=True)
@@ -216,6 +218,17 @@ class Asker:
                 for row, part in zip(rows, values.cpu().split(counts), strict=True):
                     found[row] = part.tolist()
         return [found[row] for row in range(len(asked))]
+
+    @contextmanager
+    def _running(self, asked: Sequence[Asked], beyond: int) -> Generator[None]:
+        """Let prompts run through, with so many tokens behind each; no gradient flows."""
+        num_tokens = sum(len(one.prompt.ids) + beyond for one in asked)
+        with (
+            torch.no_grad(),
+            self.model.using(self.adapter),
+            merging(self.model.network, self.adapter, num_tokens),
+        ):
+            yield
 
     def _drawn(
         self, asked: Sequence[Asked], how: Decoding, on_text: Callable[[str], None] | None
