@@ -90,6 +90,17 @@ def test_case_and_spacing_do_not_move_a_text(content, fraction, salt):
     assert split_of(plain, 0.0, salt) == "train"
 
 
+def test_a_text_in_capitals_or_with_wide_letters_is_the_same_text():
+    texts = [f"The old mill number {n}" for n in range(200)]
+    wide = [text.replace("m", "\uff4d") for text in texts]
+    sides = [
+        [split_of(one, 0.5) for one in some]
+        for some in (texts, [text.upper() for text in texts], wide)
+    ]
+    assert sides[0] == sides[1] == sides[2]
+    assert set(sides[0]) == {"train", "held_out"}
+
+
 def test_about_the_wanted_share_is_held_out_and_salts_are_independent():
     texts = [f"text {n}" for n in range(4000)]
     one, other = ({t for t in texts if split_of(t, 0.1, s) == "held_out"} for s in ("", "salt"))

@@ -8,6 +8,7 @@ import yaml
 
 from activation_oracles.cli.train import Train
 from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.models.blocks import layer_at
 from activation_oracles.tasks import store
 from activation_oracles.tasks.build import build
 from activation_oracles.training.config import TrainConfig
@@ -53,6 +54,22 @@ def test_several_layers_are_shown_together(name, layers, times):
     assert {task.layers for task in mixture.tasks} == {"together"}
     groups = [task for task in mixture.tasks if task.kind == "published_group"]
     assert all(len(task.windows) == 2 * times for task in groups)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_layers", "layers", "strength"),
+    [
+        ("paper", 36, (9, 18, 27), 1.0),
+        ("3L-3N", 42, (10, 21, 31), 1.0),
+        ("6L-1N", 36, (5, 10, 16, 21, 27, 32), 1.0),
+        ("6L-6N", 80, (12, 24, 36, 48, 60, 72), 1.0),
+        ("neighbours", 36, (21, 22, 23, 24, 25), 2.0),
+    ],
+)
+def test_layers_and_strength_are_the_published_ones(name, num_layers, layers, strength):
+    config = resolved("--recipe", name)
+    found = tuple(layer_at(num_layers, one) for one in config.mixture.layer_percents)
+    assert (found, config.strength) == (layers, strength)
 
 
 @pytest.mark.parametrize(
