@@ -44,7 +44,7 @@ def _layers(network: PreTrainedModel, adapter: str) -> list[tuple[LoraLinear, nn
         if not isinstance(layer, LoraLayer) or adapter not in layer.lora_B:
             continue
         base = layer.base_layer
-        if type(layer) is not LoraLinear or type(base) is not nn.Linear:
+        if not isinstance(layer, LoraLinear) or type(base) is not nn.Linear:
             return []
         if "forward" in vars(layer) or adapter in layer.lora_variant or layer.lora_bias[adapter]:
             return []
