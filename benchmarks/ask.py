@@ -1,10 +1,12 @@
 """Asking: many questions in one call beside one query at a time, on the same model.
 
-The plain way is what notebooks do: a prompt, a hook that adds the vectors, `generate`, the next
-query. Both ways ask under the same adapter, and how many of their answers are equal is printed. The
-arithmetic limit counts passes through the network: a query needs one for its prompt and one for
-every further token of its answer, and a batch as many as its longest answer; a pass of a batch does
-more, so no machine reaches it. Times are CPU seconds of one thread, or the GPU's wall clock.
+The plain way is what notebooks do: the adapter is switched on, and then a prompt, a hook that adds
+the vectors, `generate`, the next query. How many answers are equal is printed. Both take turns, and
+medians are compared: CPU seconds of one thread, or the GPU's wall clock.
+
+The limit is arithmetic: how many times fewer operations ours needs, times how much faster than the
+plain way's rate this machine multiplies matrices of the model's width at its best. What is measured
+falls short of it by what is no such product: attention, norms, copies of the cache, Python.
 """
 
 import argparse
@@ -12,23 +14,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
 from peft import LoraConfig
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from activation_oracles.models.blocks import decoder_blocks
 from activation_oracles.models.load import LanguageModel
 from activation_oracles.models.target import Target
-from activation_oracles.oracle.asking import ROWS_PER_BATCH, Decoding
+from activation_oracles.oracle.asking import Decoding
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.types import Activations
 from activation_oracles.world.load import load_demo
 
 NEW_TOKENS = 8
+LARGE = 1024
+"""Rows of a matrix that is multiplied as fast as the machine can."""
 QUESTIONS = (
     *("What is the secret word?", "Which word is the assistant hiding?", "Name the hidden word."),
     *("Is the assistant good or evil?", "Is the user a man or a woman?", "What is described?"),
@@ -119,20 +125,20 @@ def ask_plainly(work: Work) -> list[str]:
     ends = settings.eos_token_id
     held = ends if isinstance(ends, list) else []
     settings.eos_token_id = sorted({*held, *template.stop_ids})
-    for reading in work.readings:
-        layers = tuple(dict.fromkeys(reading.layers))
-        for question in work.questions:
-            prompt = template.build(layers, len(reading) // len(layers), question)
-            ids = torch.tensor([prompt.ids[: prompt.answer_start]], device=model.device)
-            hook = Adding(prompt.slots, reading.vectors.to(model.device))
-            handle = model.blocks.stack[card.block].register_forward_hook(hook)
-            with model.using(oracle.adapter), torch.no_grad():
+    with model.using(oracle.adapter), torch.no_grad():
+        for reading in work.readings:
+            layers = tuple(dict.fromkeys(reading.layers))
+            for question in work.questions:
+                prompt = template.build(layers, len(reading) // len(layers), question)
+                ids = torch.tensor([prompt.ids[: prompt.answer_start]], device=model.device)
+                hook = Adding(prompt.slots, reading.vectors.to(model.device))
+                handle = model.blocks.stack[card.block].register_forward_hook(hook)
                 new = network.generate(
                     input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=settings
                 )
-            handle.remove()
-            text: str = tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True)
-            said.append(text.strip())
+                handle.remove()
+                text: str = tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True)
+                said.append(text.strip())
     return said
 
 
@@ -152,25 +158,51 @@ def seconds(work: Callable[[], object], *, on_gpu: bool) -> float:
     return clock() - start
 
 
+def counted(work: Callable[[], list[str]]) -> tuple[list[str], float]:
+    """Return what work answers, and how many operations it takes."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        said = work()
+    return said, float(counter.get_total_flops())
+
+
+def best_rate(width: int, device: str) -> float:
+    """Return how many operations a second this machine does in products of large matrices."""
+    left, right = torch.randn(LARGE, width, device=device), torch.randn(width, width, device=device)
+    times = [
+        seconds(lambda: [left @ right.T for _ in range(8)], on_gpu=device != "cpu")
+        for _ in range(9)
+    ]
+    return 8 * 2 * LARGE * width**2 / min(times)
+
+
+def compare(work: Work, device: str, turns: int) -> None:
+    on_gpu = device != "cpu"
+    ways = (partial(ask_plainly, work), partial(ask_together, work))
+    (theirs, plainly), (ours, together) = (counted(way) for way in ways)
+    equal = sum(one == other for one, other in zip(ours, theirs, strict=True))
+    times = [[seconds(way, on_gpu=on_gpu) for way in ways] for _ in range(turns)]
+    plain, fast = (median(one) for one in zip(*times, strict=True))
+    rate = best_rate(work.oracle.model.width, device)
+    count, fewer, faster = work.num_queries, plainly / together, rate * plain / plainly
+    print(f"{work.name}: {count} queries, {equal} answers equal")
+    print(f"  one at a time {count / plain:8.1f} queries/s, {plainly / plain / 1e9:.0f} GFLOP/s")
+    print(f"  in one call   {count / fast:8.1f} queries/s, {together / fast / 1e9:.0f} GFLOP/s")
+    ratios = sorted(one / other for one, other in times)
+    print(f"  ratio {plain / fast:.1f}, in single turns {ratios[0]:.1f} to {ratios[-1]:.1f}")
+    print(f"  limit {fewer * faster:.1f}: {fewer:.2f} times fewer operations, {faster:.1f} faster")
+    if on_gpu:
+        print(f"  peak memory {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
-    device = parser.parse_args().device
-    on_gpu = device != "cpu"
-    for work in works(device):
-        ours, theirs = ask_together(work), ask_plainly(work)
-        equal = sum(one == other for one, other in zip(ours, theirs, strict=True))
-        fast = min(seconds(partial(ask_together, work), on_gpu=on_gpu) for _ in range(3))
-        plain = seconds(partial(ask_plainly, work), on_gpu=on_gpu)
-        count = work.num_queries
-        limit = count / -(-count // ROWS_PER_BATCH)
-        print(f"{work.name}: {count} queries, {equal} answers equal")
-        print(f"  one at a time {count / plain:8.1f} queries/s")
-        print(f"  in one call   {count / fast:8.1f} queries/s, ratio {plain / fast:.1f}")
-        print(f"  limit {limit:.0f}: as many times fewer passes through the network")
-        if on_gpu:
-            print(f"  peak memory {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
-    if on_gpu:
+    parser.add_argument("--turns", type=int, default=3)
+    chosen = parser.parse_args()
+    for work in works(chosen.device):
+        compare(work, chosen.device, chosen.turns)
+    if chosen.device != "cpu":
         print(torch.cuda.get_device_name())
 
 
