@@ -1,8 +1,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from activation_oracles.errors import MismatchError
+from activation_oracles.models.blocks import DecoderBlocks
 from activation_oracles.models.load import load
 from activation_oracles.models.read import read
 from activation_oracles.models.write import Writing, injecting, norm_matched
@@ -116,6 +118,19 @@ def test_what_is_written_reaches_the_logits_in_generation_and_in_one_pass(family
     assert torch.equal(bare[0, 0], written[0, 0])
 
 
+@pytest.mark.parametrize(("mode", "passed_on"), [("add", 1.0), ("replace", 0.0)])
+def test_how_loudly_a_vector_is_written_is_a_constant_to_the_gradient(mode, passed_on):
+    generator = torch.Generator().manual_seed(5)
+    stream = torch.randn((3, 8), generator=generator).requires_grad_()
+    vectors = torch.randn((3, 8), generator=generator).requires_grad_()
+    weights = torch.randn((3, 8), generator=generator)
+    (weights * norm_matched(stream, vectors, strength=2.0, mode=mode)).sum().backward()
+    # As published: the stream's own gradient is what it would be with nothing written.
+    assert torch.equal(
+        torch.zeros(3, 8) if stream.grad is None else stream.grad, passed_on * weights
+    )
+
+
 def test_the_gradient_to_a_vector_is_the_finite_difference(tiny):
     ids = torch.arange(5, 17).view(2, 6)
     model = tiny.network.double()
@@ -164,6 +179,47 @@ def test_gradient_checkpointing_changes_no_gradient(tiny, reentrant):
         tiny.network.eval()
     for ours, theirs in zip(checkpointed, plain, strict=True):
         assert theirs.abs().max() > 0
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+class Trunk(nn.Module):
+    """Two blocks, each checkpointed as a whole, so that its hooks run again in the backward."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(8, 8), nn.Tanh()) for _ in range(2))
+        self.reentrant: bool | None = None
+
+    def forward(self, stream):
+        for block in self.layers:
+            if self.reentrant is None:
+                stream = block(stream)
+            else:
+                stream = checkpoint(block, stream, use_reentrant=self.reentrant)
+        return stream
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_block_that_is_run_again_in_the_backward_is_written_again_and_not_counted(reentrant):
+    trunk = Trunk()
+    blocks = DecoderBlocks(trunk, tuple(trunk.layers), "layers")
+    stream, what = torch.randn(2, 6, 8), writing(8)
+    runs = []
+    trunk.layers[0].register_forward_hook(lambda *_: runs.append(1))
+
+    def gradients(setting):
+        trunk.reentrant = setting
+        given = stream.clone().requires_grad_()
+        trunk.zero_grad()
+        with injecting(blocks, 0, what):
+            trunk(given).square().sum().backward()
+        return [given.grad, *(parameter.grad.clone() for parameter in trunk.parameters())]
+
+    plain = gradients(None)
+    assert len(runs) == 1
+    again = gradients(reentrant)
+    assert len(runs) == 3
+    for ours, theirs in zip(again, plain, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
