@@ -188,6 +188,7 @@ def test_json_on_stdout_is_the_table(folders, capsys):
         "rows",
         "gains",
         "advantages",
+        "rivals",
     }
 
 

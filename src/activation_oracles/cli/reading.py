@@ -92,7 +92,8 @@ class Reading:
         check_source(source)
         if self.adapter is not None:
             folder_of(self.adapter)
-        Card.load(self.oracle)
+        if folder_of(self.oracle) is not None:
+            Card.load(self.oracle)
 
         if not sys.stderr.isatty():
             logging.disable_progress_bar()
