@@ -1,4 +1,4 @@
-"""Does the base model have the skills, in text? No oracle is trained before it does.
+"""Does the base model have the skills, in text? What it lacks, no oracle can read: look here first.
 
 Every answer is scored as a whole: it is right when each of its tokens is the model's first choice.
 Hints may be given in many ways and are right when they are true.
