@@ -139,6 +139,14 @@ def test_the_demo_runs_from_the_shipped_weights(tmp_path, capsys):
 
 
 @shipped
+@pytest.mark.slow
+def test_the_demo_reads_at_the_layers_that_are_named_together(capsys):
+    assert main(["demo", "--json", "--page", "", "--layers", "2", "4"]) == 0
+    shown = json.loads(capsys.readouterr().out)["demonstration"]
+    assert shown["layers"] == [2, 4]
+
+
+@shipped
 def test_what_recipes_are_chosen_on_lies_only_where_a_world_was_built(capsys):
     assert main(["demo", "--scores", "--development"]) == 2
     assert "`ao world build --out DIR` makes them" in capsys.readouterr().err

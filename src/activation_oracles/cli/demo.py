@@ -28,7 +28,7 @@ class Demo:
     development: bool = False
     """With --world and --scores: score what recipes are chosen on, not what is reported."""
     layers: tuple[int, ...] = ()
-    """With --scores: read all at these layers; by default at those chosen for each task."""
+    """Read at these layers, several together; by default at those chosen for each task."""
     page: str = "ao-demo.html"
     """Where to write the page; empty writes none."""
     world: str | None = None
@@ -82,11 +82,12 @@ class Demo:
         )
 
     def _shown(self, world: "World") -> "tuple[Demonstration, list[ScoreRow]]":
-        from activation_oracles.world.demo import ORGANISM, demonstrate
+        from activation_oracles.world.demo import HINT_LAYERS, ORGANISM, demonstrate
         from activation_oracles.world.scores import ScoreRow
 
         stored = [ScoreRow(**row) for row in world.card.scores]
-        return demonstrate(world, self.organism or ORGANISM), stored
+        layers = self.layers or HINT_LAYERS
+        return demonstrate(world, self.organism or ORGANISM, layers), stored
 
     def _write(self, shown: "Demonstration", rows: "Sequence[ScoreRow]") -> None:
         from activation_oracles.world.page import page

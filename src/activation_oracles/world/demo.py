@@ -104,8 +104,15 @@ class Demonstration:
     warnings: tuple[str, ...]
 
 
-def demonstrate(demo: Demo, organism: str = ORGANISM) -> Demonstration:
+def demonstrate(
+    demo: Demo, organism: str = ORGANISM, layers: tuple[int, ...] = HINT_LAYERS
+) -> Demonstration:
     """Talk with an organism, ask the oracle for its word, and ask of every token and layer.
+
+    Args:
+        demo: the village.
+        organism: one that keeps a word.
+        layers: where the hint is read; several are shown together.
 
     Raises:
         ModelError: there is no such organism, or it keeps no word.
@@ -116,14 +123,13 @@ def demonstrate(demo: Demo, organism: str = ORGANISM) -> Demonstration:
     turn = target.text(chat).turns[HINT_TURN]
     positions = tuple(range(turn.start, turn.content_end + 1))[-MOST_SLOTS:]
     question = wordings()["secret"].reported[0]
-    reading = target.read(chat, layers=HINT_LAYERS, positions=positions)
-    answer = demo.oracle.ask(
-        reading, question, decoding=HOW, controls=_controls(target, base, chat, positions)
-    )
+    reading = target.read(chat, layers=layers, positions=positions)
+    beside = _controls(target, base, chat, reading)
+    answer = demo.oracle.ask(reading, question, decoding=HOW, controls=beside)
     assert isinstance(answer, Answer)
-    choices, layers = choices_for(demo, secret), swept(demo.oracle)
-    everything = target.read(chat, layers=layers)
-    both = (everything, base.read(chat, layers=layers))
+    choices, every_layer = choices_for(demo, secret), swept(demo.oracle)
+    everything = target.read(chat, layers=every_layer)
+    both = (everything, base.read(chat, layers=every_layer))
     return Demonstration(
         organism=organism,
         secret=secret,
@@ -131,7 +137,7 @@ def demonstrate(demo: Demo, organism: str = ORGANISM) -> Demonstration:
         question=question,
         answer=answer.text,
         says_secret=says(answer.text, secret),
-        layers=HINT_LAYERS,
+        layers=layers,
         positions=positions,
         controls=tuple(
             Beside(name, MEANINGS[name], control.text, says(control.text, secret))
@@ -140,7 +146,7 @@ def demonstrate(demo: Demo, organism: str = ORGANISM) -> Demonstration:
         choices=choices,
         pieces=everything.pieces,
         roles=everything.roles,
-        swept_layers=layers,
+        swept_layers=every_layer,
         trained_layers=demo.oracle.card.trained_layers,
         grid=_grid(demo.oracle, question, choices, secret, both),
         provenance=reading.provenance,
@@ -185,9 +191,10 @@ def _secret(demo: Demo, organism: str) -> str:
 
 
 def _controls(
-    target: Target, base: Target, chat: Sequence[dict[str, str]], positions: Sequence[int]
+    target: Target, base: Target, chat: Sequence[dict[str, str]], reading: Activations
 ) -> list[Control]:
-    same_talk = base.read(chat, layers=HINT_LAYERS, positions=positions)
+    layers, positions = (tuple(dict.fromkeys(one)) for one in (reading.layers, reading.positions))
+    same_talk = base.read(chat, layers=layers, positions=positions)
     talk = converse(base, ELSEWHERE)
     turn = base.text(talk).turns[-1]
     own = tuple(range(turn.start, turn.content_end + 1))[-MOST_SLOTS:]
@@ -195,7 +202,7 @@ def _controls(
         Nothing(),
         RandomDirection(),
         Donor(same_talk, name="base model"),
-        Donor(base.read(talk, layers=HINT_LAYERS, positions=own)),
+        Donor(base.read(talk, layers=layers, positions=own)),
         AsText(target, chat, name="asked in words"),
     ]
 
