@@ -183,9 +183,9 @@ def describe(run: Run, work: Work) -> str:
 def show_profile(run: Run, ours: Ours) -> None:
     """Print which operations one of our steps spends its time in, reading of its texts aside."""
     batch = next(run.windows(0))[0]
-    share, vectors = lay_out(run, batch), read_window(run, batch)
+    share, readings = lay_out(run, batch), read_window(run, batch)
     with checkpointing(run, wanted=run.config.gradient_checkpointing), profile() as found:
-        ours.step(share, vectors)
+        ours.step(share, readings)
     key = f"self_{'device' if ON_GPU else 'cpu'}_time_total"
     print(found.key_averages().table(sort_by=key, row_limit=15, max_name_column_width=40))
 

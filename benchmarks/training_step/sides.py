@@ -18,7 +18,7 @@ from activation_oracles.training.ahead import working_ahead
 from activation_oracles.training.merging import merging
 from activation_oracles.training.parts import Share, lay_out
 from activation_oracles.training.prepare import Run
-from activation_oracles.training.readahead import Vectors, depth, shares
+from activation_oracles.training.readahead import Readings, depth, shares
 from activation_oracles.training.readahead import read as read_window
 from activation_oracles.types import Example
 from training_step.mixture import Batch
@@ -49,17 +49,17 @@ class Ours:
         with checkpointing(run, wanted=run.config.gradient_checkpointing):
             for number in range(len(window)):
                 start = clock()
-                share, vectors = next(self._shares)
+                share, readings = next(self._shares)
                 self.reading += (clock() - start) if number == 0 else 0.0
                 if [index for part in share.parts for index in part.indices] in wanted:
-                    done.append(self.step(share, vectors))
+                    done.append(self.step(share, readings))
         return done
 
     def warm_up(self, batch: Batch) -> None:
         """Run as a step does, but for the update."""
-        share, vectors = lay_out(self._run, batch), read_window(self._run, batch)
+        share, readings = lay_out(self._run, batch), read_window(self._run, batch)
         with checkpointing(self._run, wanted=self._run.config.gradient_checkpointing):
-            loop._learn(self._run, share, vectors)  # pyright: ignore[reportPrivateUsage]
+            loop._learn(self._run, share, readings)  # pyright: ignore[reportPrivateUsage]
         self._optimizer.zero_grad()
 
     def end(self) -> None:
@@ -67,13 +67,15 @@ class Ours:
         self._shares.close()
         self._thread.close()
 
-    def step(self, share: Share, vectors: Vectors) -> tuple[float, float]:
+    def step(self, share: Share, readings: Readings) -> tuple[float, float]:
         config = self._run.config
-        loss = loop._learn(self._run, share, vectors)  # pyright: ignore[reportPrivateUsage]
+        learned = loop._learn(  # pyright: ignore[reportPrivateUsage]
+            self._run, share, readings
+        )
         norm = loop._step(  # pyright: ignore[reportPrivateUsage]
             self._optimizer, self._parameters, config.learning_rate, config.clip_norm
         )
-        return float(loss), float(norm)
+        return float(learned.loss), float(norm)
 
 
 class Plain:

@@ -165,10 +165,10 @@ class NoLook(TorchDispatchMode):
 def test_a_step_looks_at_no_number(config, change):
     run = prepare(config.model_copy(update=change))
     batch = next(run.windows(0))[0]
-    share, vectors = lay_out(run, batch), read(run, share_of(batch))
+    share, readings = lay_out(run, batch), read(run, share_of(batch))
     optimizer = torch.optim.AdamW(list(run.parameters.values()), fused=True)
     with whole_rows(), NoLook():
-        loss = loop._learn(run, share, vectors)
+        loss = loop._learn(run, share, readings).loss
         norm = loop._step(optimizer, list(run.parameters.values()), 1e-3, 1.0)
     assert torch.stack([loss, norm]).isfinite().all()
     with pytest.raises(Looked), NoLook():
@@ -179,11 +179,11 @@ def test_a_step_looks_at_no_number(config, change):
 def test_a_step_on_a_gpu_does_not_wait_for_it(config):
     run = prepare(config.model_copy(update={"device": "cuda"}))
     batch = next(run.windows(0))[0]
-    share, vectors = lay_out(run, batch), read(run, share_of(batch))
+    share, readings = lay_out(run, batch), read(run, share_of(batch))
     optimizer = torch.optim.AdamW(list(run.parameters.values()), fused=True)
 
     def step():
-        loop._learn(run, share, vectors)
+        loop._learn(run, share, readings)
         loop._step(optimizer, list(run.parameters.values()), 1e-3, 1.0)
 
     step()

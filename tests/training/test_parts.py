@@ -59,7 +59,7 @@ def test_what_is_cut_by_tokens_holds_less_padding_than_the_whole_batch(run, conf
 
 def gradients(run, batch):
     share = lay_out(run, batch)
-    loss = loop._learn(run, share, read(run, batch))
+    loss = loop._learn(run, share, read(run, batch)).loss
     found = {name: one.grad.clone() for name, one in run.parameters.items()}
     for one in run.parameters.values():
         one.grad = None

@@ -98,8 +98,8 @@ def test_the_gradient_is_that_of_the_answers_weighted_by_what_they_are_worth(sta
 
     monkeypatch.setattr(run.oracle, "samples", watched)
     practising = Practising(run, HOW, exact)
-    share, vectors = lay_out(run, batch), read(run, batch)
-    loss = practising.learn(share, vectors, 0)
+    share, readings = lay_out(run, batch), read(run, batch)
+    loss = practising.learn(share, readings, 0)
     found = {name: one.grad.clone() for name, one in run.parameters.items()}
     indices = [index for part in share.parts for index in part.indices]
     earned = torch.tensor(
@@ -113,7 +113,8 @@ def test_the_gradient_is_that_of_the_answers_weighted_by_what_they_are_worth(sta
         parameter.grad = None
     for index, drawn, worth in zip(indices, said, advantages(earned), strict=True):
         for one, weight in zip(drawn, worth, strict=True):
-            batch = run.oracle.collate_drawn([run.examples[index]], [vectors[index]], [one])
+            shown = readings.vectors[index]
+            batch = run.oracle.collate_drawn([run.examples[index]], [shown], [one])
             with run.oracle.speaking(batch) as likelihoods:
                 (-weight * likelihoods.sum() / (len(indices) * HOW.samples)).backward()
     for name, parameter in run.parameters.items():

@@ -69,6 +69,27 @@ class Practice(Settings):
     """How much each token's divergence from the oracle that it started as costs."""
 
 
+class Grounding(Settings):
+    """Holding what an oracle makes of vectors to what its base makes of the words they stand for.
+
+    Behind the slots, the bare model's stream with those words in their place is the aim: what reads
+    slots like words can be asked whatever the base can be asked of words, also what no example
+    asks.
+    """
+
+    weight: float = Field(default=0.0, ge=0)
+    """Times the mean, over all examples of a batch, of how far both streams are apart: the squared
+    distance in squared lengths of the aim, over the tokens from the first slot on. 0 does
+    without."""
+    tasks: tuple[str, ...] = ()
+    """Whose examples are held, by a task's name or what stands before its slash; by default all
+    tasks'. Leave out those whose answers are not in the words that are shown."""
+    slots: int = Field(default=8, ge=1)
+    """Held are examples of one layer that show so many tokens or more, one behind the other."""
+    block: int | None = Field(default=None, ge=0)
+    """After which block; by default the last one that the adapter changes."""
+
+
 class TrainConfig(Settings):
     """A training run: which model, on which examples, how."""
 
@@ -85,6 +106,8 @@ class TrainConfig(Settings):
     practice: Practice = Practice()
     """With `samples`, learn from the oracle's own answers, graded against the true ones, and not
     from those; wants a `start` that answers already."""
+    grounding: Grounding = Grounding()
+    """With a `weight`, learn to read slots like words, beside answering."""
     output: str
     """Folder for the oracle, its settings, metrics and checkpoints."""
     resume: bool = False
@@ -181,6 +204,14 @@ class TrainConfig(Settings):
     def _cut_one_way(self) -> "TrainConfig":
         if self.part_tokens is not None and self.accumulate > 1:
             raise ValueError("batches are cut by `accumulate` or by `part_tokens`, not by both")
+        return self
+
+    @model_validator(mode="after")
+    def _grounds_where_it_can(self) -> "TrainConfig":
+        if self.grounding.weight and (self.practice.samples or self.shard):
+            raise ValueError(
+                "`grounding` goes with true answers on whole models: without `practice` or `shard`"
+            )
         return self
 
     @model_validator(mode="after")

@@ -33,17 +33,18 @@ from activation_oracles.training.compiling import compiling
 from activation_oracles.training.config import TrainConfig, rate_at
 from activation_oracles.training.evaluate import HeldOutScore, evaluate
 from activation_oracles.training.merging import merging
-from activation_oracles.training.metrics import Metrics
+from activation_oracles.training.metrics import Learned, Metrics
 from activation_oracles.training.parts import Share, fullest, lay_out, share_of
 from activation_oracles.training.practice import Grade, Practising
 from activation_oracles.training.preflight import longest, preflight
 from activation_oracles.training.prepare import SETTINGS, Run, prepare
 from activation_oracles.training.progress import Step, bar
 from activation_oracles.training.randomness import random_numbers_kept
-from activation_oracles.training.readahead import Vectors, depth, read, shares
+from activation_oracles.training.readahead import Readings, depth, read, shares
 from activation_oracles.training.stopping import Heard, StoppedError, listening
 from activation_oracles.training.tracking import check_trackers, tracking
 from activation_oracles.training.versions import versions
+from activation_oracles.training.words import holding
 
 
 def train(
@@ -109,12 +110,12 @@ def steps(run: Run, heard: Heard = lambda: 0, grade: Grade | None = None) -> Gen
         if done < num_steps:
             _try_longest(run)
         metrics = Metrics(run.output / "metrics.jsonl", done, tell)
-        for share, vectors in found:
+        for share, readings in found:
             rate = rate_at(config, done, num_steps)
-            loss = learn(share, vectors, done)
+            learned = learn(share, readings, done)
             norm = _step(optimizer, parameters, rate, config.clip_norm)
             done += 1
-            metrics.add(loss, norm, share.num_examples, share.num_tokens)
+            metrics.add(learned, norm, share.num_examples, share.num_tokens)
             last = done == num_steps
             told = 0 if last else _told(run, heard, done)
             saves = last or told or done % config.save_every == 0
@@ -132,19 +133,19 @@ def steps(run: Run, heard: Heard = lambda: 0, grade: Grade | None = None) -> Gen
     _finish(run, scores or _evaluate(run))
 
 
-def _learning(run: Run, grade: Grade | None) -> Callable[[Share, Vectors, int], Tensor]:
+def _learning(run: Run, grade: Grade | None) -> Callable[[Share, Readings, int], Learned]:
     """Return what a step learns from: the true answers, or the oracle's own as they are graded."""
     how = run.config.practice
     if not how.samples:
-        return lambda share, vectors, _step: _learn(run, share, vectors)
+        return lambda share, readings, _step: _learn(run, share, readings)
     if grade is None:
         raise ConfigError("`practice` grades answers: hand over a rule, as evals.grade.exact.")
     practising = Practising(run, how, grade)
 
-    def practise(share: Share, vectors: Vectors, step: int) -> Tensor:
-        earned = practising.learn(share, vectors, step)
+    def practise(share: Share, readings: Readings, step: int) -> Learned:
+        earned = practising.learn(share, readings, step)
         _add_gradients(run.parameters.values())
-        return earned.to(run.oracle.model.device)
+        return Learned(earned.to(run.oracle.model.device))
 
     return practise
 
@@ -159,17 +160,19 @@ def _write_settings(run: Run) -> None:
     together.wait()
 
 
-def _learn(run: Run, share: Share, vectors: Vectors) -> Tensor:
+def _learn(run: Run, share: Share, readings: Readings) -> Learned:
     """Add a batch's gradients up; return this process's share of its mean loss."""
     loss = torch.zeros((), device=run.oracle.model.device)
+    apart = torch.zeros_like(loss)
     for part in share.parts:
-        shown = [vectors[index] for index in part.indices]
-        with _loss(run, part.batch.showing(shown, finite=True)) as mean:
-            weighted = mean * (part.batch.num_labels / share.num_labels)
-            weighted.backward()
+        batch = part.batch.showing([readings.vectors[i] for i in part.indices], finite=True)
+        with holding(run, part, readings.words) as cost, _loss(run, batch) as mean:
+            weighted, distance = mean * (part.batch.num_labels / share.num_labels), cost()
+            (weighted + distance).backward()
         loss += weighted.detach()
+        apart += distance.detach()
     _add_gradients(run.parameters.values())
-    return loss
+    return Learned(loss, apart if run.config.grounding.weight else None)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import PartialState
@@ -21,6 +21,14 @@ from activation_oracles.files import naming_what_fails, writing
 from activation_oracles.training import together
 from activation_oracles.training.evaluate import HeldOutScore
 from activation_oracles.training.tracking import Tell
+
+
+class Learned(NamedTuple):
+    """What one step made of a process's share of its batch, to be added up over processes."""
+
+    loss: Tensor
+    apart: Tensor | None = None
+    """What grounding cost, times its weight, where there is any."""
 
 
 class Metrics:
@@ -36,9 +44,11 @@ class Metrics:
                 part.write_text("".join(kept), encoding="utf-8")
         self._begin()
 
-    def add(self, loss: Tensor, norm: Tensor, num_examples: int, num_tokens: int) -> None:
+    def add(self, learned: Learned, norm: Tensor, num_examples: int, num_tokens: int) -> None:
         """Take in one step: this process's share of the loss, and its examples and tokens."""
-        self._losses.append(loss)
+        self._losses.append(learned.loss)
+        if learned.apart is not None:
+            self._apart.append(learned.apart)
         self._norms.append(norm)
         self._num_examples += num_examples
         self._num_tokens += num_tokens
@@ -56,12 +66,16 @@ class Metrics:
                 f"The loss is {loss} and its gradient {norm} in the {len(self._losses)} steps up "
                 f"to {step}"
             )
+        apart = {}
+        if self._apart:
+            apart = {"grounding": float(together.total(torch.stack(self._apart).mean()))}
         seconds = max(time.perf_counter() - self._since, 1e-9)
         width = self._processes.num_processes
         self._append(
             {
                 "step": step,
                 "loss": loss,
+                **apart,
                 "learning_rate": rate,
                 "gradient_norm": norm,
                 "examples_per_second": round(self._num_examples * width / seconds, 2),
@@ -78,6 +92,7 @@ class Metrics:
 
     def _begin(self) -> None:
         self._losses: list[Tensor] = []
+        self._apart: list[Tensor] = []
         self._norms: list[Tensor] = []
         self._num_examples = 0
         self._num_tokens = 0

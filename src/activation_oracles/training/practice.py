@@ -20,7 +20,7 @@ from activation_oracles.oracle.confidence import abstains
 from activation_oracles.training.config import Practice
 from activation_oracles.training.parts import Share
 from activation_oracles.training.prepare import Run
-from activation_oracles.training.readahead import Vectors
+from activation_oracles.training.readahead import Readings
 from activation_oracles.types import Example
 
 Grade = Callable[[str, str], float | None]
@@ -35,7 +35,7 @@ class Practising:
     how: Practice
     grade: Grade
 
-    def learn(self, share: Share, vectors: Vectors, step: int) -> Float[Tensor, ""]:
+    def learn(self, share: Share, found: Readings, step: int) -> Float[Tensor, ""]:
         """Draw answers to a share's questions and add up what they teach; return the mean reward.
 
         Negative, as a loss: less is better.
@@ -44,7 +44,7 @@ class Practising:
         seed = run.config.seed * 1_000_003 + step * 1009 + PartialState().process_index
         for number, part in enumerate(share.parts):
             examples = [run.examples[index] for index in part.indices]
-            shown = [vectors[index] for index in part.indices]
+            shown = [found.vectors[index] for index in part.indices]
             decoding = Decoding(
                 max_new_tokens=self.how.max_new_tokens,
                 samples=self.how.samples,

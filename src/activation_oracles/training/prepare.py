@@ -22,6 +22,7 @@ from activation_oracles.tasks import store
 from activation_oracles.tasks.rows import Rows, joined
 from activation_oracles.training.config import ALL, TrainConfig
 from activation_oracles.training.evaluate import choose
+from activation_oracles.training.grounding import check_grounding
 from activation_oracles.training.mixture import check_blocks, check_layers, make_data
 from activation_oracles.training.order import windows
 from activation_oracles.training.slots import Slots, fill
@@ -113,6 +114,7 @@ def prepare(config: TrainConfig, model: LanguageModel | None = None) -> Run:
         model = _load(config)
     check_blocks(config, model.num_layers)
     check_layers(config, model.network)
+    check_grounding(config, model.num_layers, examples)
     known, of_held_out = (survey(some, model.tokenizer) for some in (examples, held_out))
     for some in (known, of_held_out):
         _check_data(config, model, some)

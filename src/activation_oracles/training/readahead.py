@@ -5,6 +5,7 @@ laid out beforehand.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, tee
 
@@ -16,9 +17,21 @@ from activation_oracles.training.ahead import Ahead
 from activation_oracles.training.config import TrainConfig
 from activation_oracles.training.parts import Share, lay_out, share_of
 from activation_oracles.training.prepare import Run
+from activation_oracles.training.words import Aims, aims
 
 Vectors = Mapping[int, Tensor | None]
 """What each example is shown, by its index; None for nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What the bare target was read for, ahead of some steps."""
+
+    vectors: Vectors
+    words: Aims
+    """What slots are held to, where they are."""
+
+
 AHEAD = 8
 """Batches that are laid out before they are needed."""
 
@@ -30,7 +43,7 @@ def depth(config: TrainConfig, device: torch.device) -> int:
     return 0 if device.type == "cpu" else AHEAD
 
 
-def shares(run: Run, done: int, ahead: Ahead) -> Generator[tuple[Share, Vectors]]:
+def shares(run: Run, done: int, ahead: Ahead) -> Generator[tuple[Share, Readings]]:
     """Yield this process's share of each batch after the first `done`, and what was read for it.
 
     A window that was begun before a resume is read whole again: texts read in other company are
@@ -41,14 +54,14 @@ def shares(run: Run, done: int, ahead: Ahead) -> Generator[tuple[Share, Vectors]
     left = chain.from_iterable(window[skip:] for window, skip in before)
     laid = ahead(partial(lay_out, run), islice(left, run.num_steps - done))
     for window, skip in here:
-        vectors = read(run, [index for batch in window for index in share_of(batch)])
+        found = read(run, [index for batch in window for index in share_of(batch)])
         with run.oracle.model.training(run.oracle.adapter):
             for share in islice(laid, len(window) - skip):
-                yield share, vectors
+                yield share, found
 
 
-def read(run: Run, indices: Sequence[int]) -> Vectors:
-    """Return what examples show.
+def read(run: Run, indices: Sequence[int]) -> Readings:
+    """Return what examples show, and what some of them are held to.
 
     Raises:
         MismatchError: some of it is not finite; asked here, once for many, as a device must wait.
@@ -64,7 +77,7 @@ def read(run: Run, indices: Sequence[int]) -> Vectors:
             "holds NaN or infinity. Check where it comes from: fp16 overflows, and own vectors are "
             "taken as they are."
         )
-    return dict(zip(indices, vectors, strict=True))
+    return Readings(dict(zip(indices, vectors, strict=True)), aims(run, indices))
 
 
 def _windows(run: Run, done: int) -> Iterator[tuple[list[list[int]], int]]:
