@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from activation_oracles.cli.main import main
 from activation_oracles.oracle.card import Card
+from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.types import Example
 
 pytest.importorskip("pyarrow")
@@ -83,6 +85,28 @@ def test_wordings_come_from_a_file_and_questions_without_any_are_left_out(calibr
     assert "a file that names their questions" in errors
     path.write_text("[]")
     assert "cannot be read as wordings" in calibrate("--wordings", str(path))[2]
+
+
+def test_samples_are_drawn_as_many_as_are_wanted_and_their_agreement_is_the_confidence(
+    calibrate, monkeypatch
+):
+    asked = []
+    ask = Oracle.ask
+
+    def say_red(self, *arguments, **named):
+        asked.append(named["decoding"])
+        rows = ask(self, *arguments, **named)
+        return [[replace(row[0], text="red", guess=None)] for row in rows]
+
+    monkeypatch.setattr(Oracle, "ask", say_red)
+    settings = ("--method", "samples", "--samples", "3", "--temperature", "0.7", "--seed", "5")
+    code, output, _ = calibrate("--json", "--max-new-tokens", "2", *settings)
+    assert code == 0
+    assert json.loads(output)["curve"]["method"] == "samples"
+    assert {(how.samples, how.temperature, how.seed) for how in asked} == {(3, 0.7, 5)}
+    code, _, errors = calibrate("--method", "samples", "--samples", "1")
+    assert code == 2
+    assert "two or more" in errors
 
 
 def test_a_card_on_the_hub_is_not_saved_into(calibrate):

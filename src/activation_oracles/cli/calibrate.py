@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,8 +12,11 @@ from activation_oracles.errors import DataError
 
 if TYPE_CHECKING:
     from activation_oracles.evals.calibrating import Fitted, Judged
+    from activation_oracles.oracle.asking import Decoding
     from activation_oracles.oracle.oracle import Oracle
     from activation_oracles.types import Activations, Answer, Example
+
+FEWEST_SAMPLES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +31,13 @@ class Calibrate:
     """Folder or hub id of the oracle."""
     data: str
     """Folder made by `ao data build`, or a .jsonl or .parquet file of examples."""
-    method: Literal["choice", "wordings", "likelihood"] = "choice"
+    method: Literal["choice", "samples", "wordings", "likelihood"] = "choice"
     """By what confidence is found: see `ao ask --how-sure`. `choice` takes tasks that have few
     answers, and leaves others out."""
+    samples: int = 8
+    """Answers that are drawn to each question, for `samples`; a curve holds for that many."""
+    temperature: float = 1.0
+    """At which they are drawn; the seed is `seed`."""
     curve: Literal["temperature", "platt", "isotonic"] = "platt"
     """Which family of curves: one number, two, or any steps that rise."""
     test: str | None = None
@@ -60,6 +67,8 @@ class Calibrate:
     def __post_init__(self) -> None:
         if not 0 < self.precision <= 1:
             raise DataError(f"A precision lies above 0 and up to 1, got {self.precision}.")
+        if self.method == "samples" and self.samples < FEWEST_SAMPLES:
+            raise DataError(f"Samples agree where there are two or more, got {self.samples}.")
 
     def run(self) -> None:
         """Print what was stated, what it is worth, and what the threshold keeps."""
@@ -91,6 +100,15 @@ class Calibrate:
         held = {**asdict(found), "curve": curve.model_dump(mode="json")}
         print(json.dumps(held, indent=1) if self.json else "\n".join(told(found, self.precision)))
 
+    def _decoding(self) -> "Decoding":
+        from activation_oracles.oracle.asking import Decoding
+
+        how = Decoding(max_new_tokens=self.max_new_tokens)
+        if self.method != "samples":
+            return how
+        drawn = {"samples": self.samples, "temperature": self.temperature, "seed": self.seed}
+        return replace(how, **drawn)
+
     def _oracle(self) -> "Oracle":
         from activation_oracles.oracle.oracle import Oracle
 
@@ -105,7 +123,8 @@ class Calibrate:
         from activation_oracles.evals.grade import exact
 
         examples = limited(readings(data, self.split), self.limit, self.seed)
-        asking = Confiding(oracle, self.method, choices_of(examples), wordings, self.max_new_tokens)
+        choices = choices_of(examples)
+        asking = Confiding(oracle, self.method, choices, wordings, self._decoding())
         examples = [one for one in examples if asking.can(one)]
         if not examples:
             raise DataError(
@@ -121,12 +140,13 @@ class Confiding:
     """An oracle that says how sure it is of each example."""
 
     oracle: "Oracle"
-    method: Literal["choice", "wordings", "likelihood"]
+    method: Literal["choice", "samples", "wordings", "likelihood"]
     choices: "Mapping[str, tuple[str, ...]]"
     """The answers to choose between, of each task that has few."""
     wordings: "Mapping[str, tuple[str, ...]]"
     """Other wordings, by question."""
-    max_new_tokens: int
+    decoding: "Decoding"
+    """Greedy, or as samples are drawn."""
 
     def can(self, example: "Example") -> bool:
         """Say whether the method has what it needs for an example."""
@@ -156,10 +176,9 @@ class Confiding:
 
     def _said(self, first: "Example", shown: "Sequence[Activations]") -> "list[Answer]":
         """Ask the question of one example of all the readings that it is asked of."""
-        from activation_oracles.oracle.asking import Decoding
         from activation_oracles.oracle.confidence import HowSure
 
-        others = () if self.method == "likelihood" else self._others(first)
+        others = self._others(first) if self.method in ("wordings", "choice") else ()
         how_sure = HowSure(self.method, others)
         bare = self.oracle.card.model_copy(update={"confidence_curves": ()})
         oracle = type(self.oracle)(self.oracle.model, self.oracle.adapter, bare)
@@ -169,8 +188,7 @@ class Confiding:
             )
             assert isinstance(found, list)
             return found
-        decoding = Decoding(max_new_tokens=self.max_new_tokens)
-        rows = oracle.ask(shown, [first.question], decoding=decoding, how_sure=how_sure)
+        rows = oracle.ask(shown, [first.question], decoding=self.decoding, how_sure=how_sure)
         assert isinstance(rows, list)
         return [row[0] for row in rows]
 
