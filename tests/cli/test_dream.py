@@ -6,6 +6,7 @@ import pytest
 
 from activation_oracles.cli.main import main
 from activation_oracles.types import Activations
+from activation_oracles.world.load import load_demo
 
 QUESTION = "What is the model thinking about?"
 
@@ -40,6 +41,40 @@ def test_a_dream_of_the_village_is_told_and_kept(asked, tmp_path):
     assert "holds dreams already" in err
 
 
+@pytest.fixture
+def reading(tmp_path):
+    """Return a file of what the village reads at the last tokens of a remark."""
+    target = load_demo().target()
+    path = tmp_path / "reading.safetensors"
+    target.read("The sun was out.", layers=4, positions=slice(-3, None)).save(path)
+    return path
+
+
+def test_a_change_of_a_reading_is_no_longer_than_its_bound(asked, reading, tmp_path):
+    folder = tmp_path / "near"
+    settings = ("--around", str(reading), "--bound", "0.4", "--seeds", "1", "--out", str(folder))
+    code, out, _ = asked("--question", QUESTION, "--answer", "moon", "--layer", "4", *settings)
+    assert code == 0
+    assert "0: " in out
+    added, held = Activations.load(folder / "0.safetensors"), Activations.load(reading)
+    mean = held.vectors.float().norm(dim=-1).mean()
+    assert 0 < added.vectors.norm() <= 0.4 * mean * 1.001
+
+
+def test_what_the_target_does_is_charged_for_by_name(asked, tmp_path):
+    first, second = tmp_path / "moon", tmp_path / "silent"
+    asks = ("--question", QUESTION, "--answer", "moon", "--seeds", "1", "--steps", "5")
+    spoken = ("--prompt", "Tell me something.", "--promote", "It shines.", "--demote", "It barks.")
+    assert asked(*asks, *spoken, "--out", str(first))[0] == 0
+    [row] = json.loads((first / "dreams.json").read_text())
+    assert set(row["costs"]) == {"said: It shines.", "unsaid: It barks."}
+    kept = ("--suppress", "--faithful", "1", "--start", str(first / "0.safetensors"))
+    assert asked(*asks, *kept, "--out", str(second))[0] == 0
+    [row] = json.loads((second / "dreams.json").read_text())
+    assert set(row["costs"]) == {"effect lost"}
+    assert row["trace"]["effect lost"][0] == pytest.approx(0, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -47,6 +82,10 @@ def test_a_dream_of_the_village_is_told_and_kept(asked, tmp_path):
         (("--question", "What?", "--answer", " "), "needs a question and an answer"),
         (("--question", "What?", "--answer", "moon", "--seeds", "0"), "at least one of --seeds"),
         (("--question", "What?", "--answer", "moon", "--target", "here"), "needs an --oracle"),
+        (("--question", "What?", "--answer", "moon", "--faithful", "1"), "--start"),
+        (("--question", "What?", "--answer", "moon", "--promote", "Hello."), "--prompt"),
+        (("--question", "What?", "--answer", "moon", "--prompt", "Hello."), "both or neither"),
+        (("--question", "What?", "--answer", "moon", "--bound", "1"), "--around"),
     ],
 )
 def test_what_cannot_be_dreamt_is_refused(asked, settings, message):

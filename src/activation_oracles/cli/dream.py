@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from activation_oracles.dreams.dream import DreamConfig
     from activation_oracles.dreams.terms import Term
     from activation_oracles.dreams.wishes import Wish
+    from activation_oracles.models.chat import Chat
     from activation_oracles.models.target import Target
     from activation_oracles.oracle.oracle import Oracle
+    from activation_oracles.types import Activations
 
 DREAMS = "dreams.json"
 """What came of the dreams of a folder."""
@@ -47,11 +49,26 @@ class Dream:
     """Where the first one's noise is drawn from."""
     start: tuple[str, ...] = ()
     """Begin from saved vectors instead of noise."""
+    around: str | None = None
+    """A saved reading: the vector is added to each of its slots, instead of standing alone."""
+    bound: float | None = None
+    """How long it may be then, in mean lengths of the reading's slots: 0.3 is a start."""
     harmless: float = 0.0
     """Above 0: a red-team attack, which leaves the target as it is. Weight of the change on neutral
     prompts, in units of the stream's mean square; 3 is a start."""
+    faithful: float = 0.0
+    """Above 0: the target should be moved as by the vector that it starts from, whatever the oracle
+    says; with --suppress, causal but silent. Weight of the share of that effect that is lost."""
+    promote: str | None = None
+    """A reply that the target should come to give behind --prompt, when steered."""
+    demote: str | None = None
+    """A reply that it should not give there."""
+    prompt: str | None = None
+    """What the target is asked, for --promote and --demote."""
+    spoken: float = 1.0
+    """Weight of what is promoted or demoted, in nats a token."""
     strength: float = 1.0
-    """At which it should be harmless, in multiples of the stream's length."""
+    """At which vectors are added for these, in multiples of the stream's length."""
     neutral: str | None = None
     """File of neutral prompts, one a line; by default a small set."""
     steps: int = 150
@@ -69,8 +86,17 @@ class Dream:
                 f"Each --question wants an --answer: got {len(self.question)} and "
                 f"{len(self.answer)}."
             )
-        if self.seeds < 1 or self.harmless < 0:
-            raise ConfigError("Give at least one of --seeds, and no negative --harmless.")
+        if self.seeds < 1 or min(self.harmless, self.faithful, self.spoken) < 0:
+            raise ConfigError("Give at least one of --seeds, and no negative weight.")
+        if self.faithful and not self.start:
+            raise ConfigError("--faithful keeps what a vector does: give one that steers, --start.")
+        said = self.promote is not None or self.demote is not None
+        if said != (self.prompt is not None):
+            raise ConfigError(
+                "--promote and --demote are of replies to a --prompt: give both or neither."
+            )
+        if (self.around is None) != (self.bound is None):
+            raise ConfigError("A change of a reading (--around) wants a --bound, and only that.")
 
     def run(self) -> None:
         """Print what each dream came to, and what the oracle says of it freely."""
@@ -80,11 +106,14 @@ class Dream:
         oracle, target = self.attacked.open("ao dream")
         layer = self.attacked.chosen_layer(oracle)
         from activation_oracles.dreams.dream import Attempt, dream
+        from activation_oracles.types import Activations
 
         starts = self.starts(oracle)
-        attempts = [Attempt(str(number), wish, start) for number, start in enumerate(starts)]
+        around = None if self.around is None else Activations.load(self.around)
+        attempts = [Attempt(str(n), wish, start, around) for n, start in enumerate(starts)]
         found = dream(oracle, attempts, layer=layer, config=config, terms=self.terms(target, layer))
-        said = oracle.ask([one.vector for one in found], list(dict.fromkeys(self.question)))
+        shown = [one.vector if around is None else moved(around, one.vector) for one in found]
+        said = oracle.ask(shown, list(dict.fromkeys(self.question)))
         assert isinstance(said, list)
         print(f"{wish} (layer {layer})")
         for one, answers in zip(found, said, strict=True):
@@ -96,7 +125,9 @@ class Dream:
         """Return how to search."""
         from activation_oracles.dreams.dream import DreamConfig
 
-        return DreamConfig(steps=self.steps, learning_rate=self.learning_rate, tau=self.tau)
+        return DreamConfig(
+            steps=self.steps, learning_rate=self.learning_rate, tau=self.tau, bound=self.bound
+        )
 
     def wish(self) -> "Wish":
         """Return what the oracle should say."""
@@ -121,17 +152,33 @@ class Dream:
     def terms(self, target: "Target", layer: int) -> "Sequence[Term]":
         """Return what vectors are charged for besides the oracle's belief."""
         from activation_oracles.dreams.neutral import NEUTRAL
-        from activation_oracles.dreams.terms import Dose, Harmless, Prompts
+        from activation_oracles.dreams.terms import Dose, Faithful, Harmless, Prompts, Speaks
 
-        if not self.harmless:
-            return ()
-        prompts = NEUTRAL.prompts if self.neutral is None else listed(self.neutral)
         chats = target.model.tokenizer.chat_template is not None
-        texts = tuple(
-            [{"role": "user", "content": one}] if chats and isinstance(one, str) else one
-            for one in prompts
-        )
-        return (Harmless(Prompts(target, texts), Dose(layer, self.strength), self.harmless),)
+
+        def asked(text: "str | Chat") -> "str | Chat":
+            return [{"role": "user", "content": text}] if chats and isinstance(text, str) else text
+
+        dose = Dose(layer, self.strength)
+        found: list[Term] = []
+        if self.harmless or self.faithful:
+            neutral = NEUTRAL.prompts if self.neutral is None else listed(self.neutral)
+            prompts = Prompts(target, tuple(map(asked, neutral)))
+            if self.harmless:
+                found.append(Harmless(prompts, dose, self.harmless))
+            if self.faithful:
+                found.append(Faithful(prompts, dose, self.faithful))
+        if self.prompt is not None:
+            behind = asked(self.prompt)
+            for reply, unsaid in ((self.promote, False), (self.demote, True)):
+                if reply is not None:
+                    found.append(Speaks(target, behind, reply, dose, unsaid, self.spoken))
+        return found
+
+
+def moved(reading: "Activations", vector: "Activations") -> "Activations":
+    """Return a reading with a vector added to each of its slots."""
+    return replace(reading, vectors=reading.vectors + vector.vectors.to(reading.vectors))
 
 
 def told(one: "Dreamt", said: Sequence[str]) -> str:
