@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from activation_oracles.cli.main import main
 from activation_oracles.cli.suites import SUITES
@@ -58,6 +60,22 @@ def test_probes_of_other_rows_tell_what_is_unread_from_what_is_not_there(capsys)
         assert who[name]["num_unscorable"] == 0
     concepts = {one["concept"] for one in found["blind_spots"]["spots"]}
     assert concepts == {"gender, direct", "gender, standard"}
+
+
+def test_sae_features_stand_beside_an_evaluation_that_shows_their_layer(tmp_path, capsys):
+    rows = torch.randn(2, 128, generator=torch.manual_seed(0))
+    save_file({"decoder": rows}, tmp_path / "decoder.safetensors")
+    lines = [{"feature": n, "explanation": f"a {w}"} for n, w in enumerate(("man", "woman"))]
+    (tmp_path / "explained.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    way = ["eval", "--suite", "gender", "--limit", "1", "--max-new-tokens", "2", "--no-in-words"]
+    way += ["--layers", "4", "--sae", str(tmp_path / "decoder.safetensors")]
+    way += ["--explanations", str(tmp_path / "explained.jsonl"), "--sae-layer", "4", "--json"]
+    assert main(way) == 0
+    found = json.loads(capsys.readouterr().out)
+    who = {row["who"]: row["estimate"]["num_answers"] for row in found["rows"]}
+    assert who["SAE features"] == who["oracle"] > 0
+    assert main([*way[:-2], "6"]) == 2
+    assert "no question shows it" in capsys.readouterr().err
 
 
 def test_over_several_evaluations_a_table_says_where_the_oracle_beats_asking(capsys):

@@ -5,12 +5,17 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from activation_oracles.baselines.probe import Probe
 from activation_oracles.cli.asking import choices_of, limited
 from activation_oracles.cli.eval import Eval
 from activation_oracles.cli.main import main
+from activation_oracles.errors import ConfigError
 from activation_oracles.evals.running import kept
+from activation_oracles.models.target import Target
+from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.types import Example
 
 pytest.importorskip("pyarrow")
@@ -95,6 +100,50 @@ def test_a_run_that_goes_on_fits_only_the_probes_that_have_not_answered(
         Eval(oracle=oracle, data=data, limit=6, max_new_tokens=4, out=str(out)).run()
         assert fitted == wanted
         assert path.read_bytes() == before
+
+
+@pytest.fixture
+def sae(tmp_path):
+    """Return the settings of an SAE whose only features point one way and the other."""
+    way = torch.nn.functional.normalize(torch.randn(1, 32, generator=torch.manual_seed(0)))
+    save_file({"decoder": torch.cat([way, -way])}, tmp_path / "decoder.safetensors")
+    lines = [
+        {"feature": n, "explanation": f"the colour {c}"} for n, c in enumerate(("red", "blue"))
+    ]
+    (tmp_path / "explained.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return {
+        "sae": str(tmp_path / "decoder.safetensors"),
+        "explanations": str(tmp_path / "explained.jsonl"),
+        "sae_layer": 1,
+    }
+
+
+def test_sae_features_answer_what_shows_their_layer(folders, sae, tmp_path):
+    oracle, data = folders
+    out = tmp_path / "out"
+    how = {"oracle": oracle, "data": data, "limit": 6, "max_new_tokens": 4, "out": str(out)}
+    Eval(**how, **sae).run()
+    said = [record for record in kept(out) if record.who == "SAE features"]
+    asked = [one.example for one in kept(out) if (one.who, one.control) == ("oracle", None)]
+    assert len(said) == sum(one.layers == (1,) for one in asked) > 0
+    rows = load_file(sae["sae"])["decoder"]
+    target = Target(Oracle.from_pretrained(oracle).model)
+    for record in said:
+        [shown] = target.vectors([record.example])
+        red, blue = ((shown @ row).relu().mean() for row in rows)
+        wins = "red" if red > blue else "blue"
+        assert wins in record.text
+        assert (record.text == wins) == record.example.task.startswith("classification")
+
+
+def test_an_sae_without_its_parts_or_of_a_layer_that_nothing_shows_is_refused(folders, sae):
+    oracle, data = folders
+    for missing in sae:
+        some = {name: value for name, value in sae.items() if name != missing}
+        with pytest.raises(ConfigError, match="all three"):
+            Eval(oracle="nowhere", data=data, **some).run()
+    with pytest.raises(ConfigError, match="layer 3, and no question shows it"):
+        Eval(oracle=oracle, data=data, limit=6, **{**sae, "sae_layer": 3}).run()
 
 
 def test_a_forced_choice_says_nothing_but_the_choices(evaluated):

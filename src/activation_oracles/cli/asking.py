@@ -8,11 +8,16 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
+from activation_oracles.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from activation_oracles.baselines.sae_features import Dictionary
     from activation_oracles.evals.answerers import Read, Say, Vectors
     from activation_oracles.evals.evaluation import Answerer
+    from activation_oracles.evals.grade import Grade
+    from activation_oracles.evals.running import Part
     from activation_oracles.models.target import Target
     from activation_oracles.oracle.oracle import Oracle
     from activation_oracles.types import Activations, Example
@@ -142,6 +147,31 @@ class Asking:
             CrossFitted(Probe("linear probe", read, "last", self.seed), unit_of),
             CrossFitted(Probe("nearest neighbours", read, "mean", self.seed), unit_of),
         ]
+
+    def explained(
+        self,
+        dictionary: "Dictionary | None",
+        read: "Read",
+        rows: "Sequence[Example]",
+        grade: "Grade | Mapping[str, Grade]",
+    ) -> "list[Part]":
+        """Return SAE features as who answers the rows that show their layer; none without any.
+
+        Raises:
+            ConfigError: no row shows it.
+        """
+        from activation_oracles.baselines.sae_features import SaeFeatures
+        from activation_oracles.evals.running import Part
+
+        if dictionary is None:
+            return []
+        shown = [one for one in rows if dictionary.layer in one.layers]
+        if not shown:
+            raise ConfigError(
+                f"The SAE's features are of layer {dictionary.layer}, and no question shows it, as "
+                f"of task {rows[0].task!r}, which shows {rows[0].layers}. Read that layer."
+            )
+        return [Part(shown, [SaeFeatures(read, dictionary, self.choices)], grade)]
 
     def known(self, training: "Sequence[Example]") -> "list[Example]":
         """Return the examples that probes are fitted to: those of tasks with few answers."""

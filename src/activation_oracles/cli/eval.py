@@ -13,6 +13,7 @@ from activation_oracles.cli.suites import SUITES, Asked, Suites, about, check_na
 from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from activation_oracles.baselines.sae_features import Dictionary
     from activation_oracles.evals.answerers import Read
     from activation_oracles.evals.evaluation import Answerer
     from activation_oracles.evals.running import Part
@@ -101,7 +102,13 @@ class Eval(Suites):
             check_inspect()
         if self.blindspots is not None and self.data is None and not self.probes:
             raise ConfigError("Blind spots need probes: of evaluations by name give `--probes`.")
-        found = [self._evaluated()] if self.data is not None else list(self._suites())
+        # Files first: what is wrong with them should not wait for a model.
+        dictionary = self.dictionary()
+        found = (
+            [self._evaluated(dictionary)]
+            if self.data is not None
+            else list(self._suites(dictionary))
+        )
         if self.json:
             print(found[0].as_json() if len(found) == 1 else _together(found))
         else:
@@ -112,7 +119,7 @@ class Eval(Suites):
             over_all = [markdown([one for some in found for one in some.rivals])]
             print("\n\n".join(filter(None, tables + (over_all if len(found) > 1 else []))))
 
-    def _suites(self) -> "Iterator[Summary]":
+    def _suites(self, dictionary: "Dictionary | None") -> "Iterator[Summary]":
         """Run the evaluations that are named, one after the other, each in its own folder."""
         check_names(self.suite)
         oracle, given = self.opened(self.oracle, self._load, self.limit, self.seed)
@@ -121,10 +128,10 @@ class Eval(Suites):
         if self.blindspots is not None and without:
             raise ConfigError(f"Blind spots need probes, and no task of {without} has few answers.")
         how = (self.max_new_tokens, self.seed, self.in_words, self.lenses, self.probes)
-        asked = Asked(oracle, *how)
+        asked = Asked(oracle, *how, dictionary)
         for evaluation in made:
             targets = asked.targets(evaluation)
-            facts = about(evaluation, given, asked, targets)
+            facts = about(evaluation, given, asked, targets) | self._of_sae()
             parts = asked.parts(evaluation, evaluation.drawn(targets), targets)
             folder = None if self.out is None else Path(self.out) / evaluation.name
             yield self._summed(parts, folder, facts, evaluation)
@@ -167,7 +174,12 @@ class Eval(Suites):
             quantize=self.quantize,
         )
 
-    def _evaluated(self) -> "Summary":
+    def _of_sae(self) -> dict[str, object]:
+        """Return what a run with SAE features is told from one without by."""
+        named = {"sae": self.sae, "explanations": self.explanations, "sae_layer": self.sae_layer}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def _evaluated(self, dictionary: "Dictionary | None") -> "Summary":
         from activation_oracles.models.target import Target
 
         assert self.data is not None, "an evaluation by name has no examples"
@@ -185,16 +197,20 @@ class Eval(Suites):
         targets = {"": Target(oracle.model)}
         asking = Asking(oracle, targets, choices_of(training), self.max_new_tokens, self.seed)
         folder = None if self.out is None else Path(self.out)
-        parts = self._parts(asking, examples, training)
+        parts = self._parts(asking, examples, training, dictionary)
         if self.blindspots is not None:
             from activation_oracles.evals.blindspots import check_probes
 
             # Before anybody answers, which may take hours.
             check_probes([one.name for part in parts for one in part.answerers])
-        return self._summed(parts, folder, self._about(oracle, limit))
+        return self._summed(parts, folder, self._about(oracle, limit) | self._of_sae())
 
     def _parts(
-        self, asking: "Asking", examples: "Sequence[Example]", training: "Sequence[Example]"
+        self,
+        asking: "Asking",
+        examples: "Sequence[Example]",
+        training: "Sequence[Example]",
+        dictionary: "Dictionary | None",
     ) -> "list[Part]":
         """Return who is asked what: tasks with few answers as a choice and by probes, too."""
         from activation_oracles.evals.answerers import Remembering
@@ -214,6 +230,7 @@ class Eval(Suites):
                     answerers += asking.lenses(read, background, closed=closed)
                 answerers += asking.probes(read, training, asked) if closed else []
                 found.append(Part(asked, answerers, grade))
+                found += asking.explained(dictionary, read, asked, grade)
         return found
 
     def _reader(

@@ -12,6 +12,7 @@ from activation_oracles.cli.reading import selector
 from activation_oracles.errors import ConfigError
 
 if TYPE_CHECKING:
+    from activation_oracles.baselines.sae_features import Dictionary
     from activation_oracles.evals.answerers import Read
     from activation_oracles.evals.cases import Case
     from activation_oracles.evals.evaluation import Answerer
@@ -69,6 +70,13 @@ class Suites:
     probes: bool = False
     """Let linear probes and nearest neighbours answer, too, where answers are few: each row by one
     that is fitted to rows of other units (extra `eval`)."""
+    sae: str | None = None
+    """Safetensors file of an SAE's decoder: its most active features answer, too, by what is
+    written of them. Wants `explanations` and `sae_layer`."""
+    explanations: str | None = None
+    """JSON lines of `feature` and `explanation`, as `ao data build` takes them."""
+    sae_layer: int | None = None
+    """The block whose output that SAE encodes."""
     reply: bool | None = None
     """Let each subject reply to a prompt first. By default only the village's organisms do."""
 
@@ -112,6 +120,27 @@ class Suites:
             seed=seed,
         )
         return loaded, given
+
+    def dictionary(self) -> "Dictionary | None":
+        """Return the SAE's explained features, if any are to answer.
+
+        Raises:
+            ConfigError: a part of what they need is not named.
+            DataError: a file is missing or malformed, or they do not belong together.
+        """
+        if self.sae is None and self.explanations is None and self.sae_layer is None:
+            return None
+        if self.sae is None or self.explanations is None or self.sae_layer is None:
+            raise ConfigError(
+                "SAE features need all three: `sae`, a decoder's file, `explanations` of its "
+                "features, and `sae_layer`, the block that it encodes."
+            )
+        from activation_oracles.baselines.sae_features import Dictionary
+        from activation_oracles.tasks.features import read_decoder, read_features
+
+        features = read_features(self.explanations)
+        rows = read_decoder(self.sae, features)
+        return Dictionary(self.sae_layer, rows, tuple(one.explanation for one in features))
 
     def _of_village(self, limit: int, seed: int) -> "tuple[Oracle, Given]":
         from activation_oracles.world.load import load_demo
@@ -162,6 +191,7 @@ class Asked:
     in_words: bool
     lenses: bool = False
     probes: bool = False
+    dictionary: "Dictionary | None" = None
 
     def targets(self, evaluation: "Evaluation") -> "dict[str, Target]":
         """Return the subjects as targets by name, their adapters loaded; `""` is the base."""
@@ -202,10 +232,11 @@ class Asked:
             if not some:
                 continue
             answerers = self._readers(asking, evaluation, some, (own, base))
+            shown = Remembering(Difference(own, base)) if evaluation.of_difference else own
             if self.probes and closed:
-                shown = Difference(own, base) if evaluation.of_difference else own
-                answerers += asking.cross_fitted(Remembering(shown))
+                answerers += asking.cross_fitted(shown)
             found.append(Part(some, answerers, evaluation.grade))
+            found += asking.explained(self.dictionary, shown, some, evaluation.grade)
             if self.in_words and all(one.talk for one in some):
                 # What is said in a sentence counts as well: the rival is judged leniently.
                 found.append(Part(some, self._in_words(some, targets), evaluation.grade_in_words))
