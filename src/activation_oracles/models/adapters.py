@@ -14,7 +14,8 @@ from typing import cast
 
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel
-from peft.tuners.tuners_utils import BaseTuner
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from peft.utils.save_and_load import set_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -35,6 +36,7 @@ class Adapters:
         # Taken before any adapter wraps these layers, or a second one would be told other names.
         self._linear, self._transposed = _linear_layers(network, blocks)
         self._peft: PeftModel | None = None
+        self._layers: list[BaseTunerLayer] = []
         self._active: str | None = None
         self._trainable = False
         self._hashes: dict[str, str] = {}
@@ -168,7 +170,9 @@ class Adapters:
             self._check_known(name)
         if (name, trainable) == (self._active, self._trainable):
             return
-        if self._peft is not None:
+        if self._layers:
+            self._switch_layers(name, trainable=trainable)
+        elif self._peft is not None:
             tuner = _tuner(self._peft)
             if name is None:
                 tuner.disable_adapter_layers()
@@ -180,6 +184,16 @@ class Adapters:
         if trainable and name is not None:
             self._hashes[name] = ""
         self._active, self._trainable = name, trainable
+
+    def _switch_layers(self, name: str | None, *, trainable: bool) -> None:
+        """Switch layer by layer: PEFT walks through all modules of the network, several times."""
+        for layer in self._layers:
+            layer.enable_adapters(name is not None)
+            if name is not None:
+                # Afterwards: to enable a layer makes the adapter that was active there trainable.
+                layer.set_adapter(name, inference_mode=not trainable)
+        if name is not None and self._peft is not None:
+            _tuner(self._peft).active_adapter = name
 
     def _insert(self, config: PeftConfig, name: str) -> None:
         was_training = self._network.training
@@ -204,6 +218,7 @@ class Adapters:
         before, was_trainable = self._active, self._trainable
         self._active, self._trainable = None, False
         _tuner(self._peft).disable_adapter_layers()
+        self._layers = _switched(self._network)
         self._switch(before, trainable=was_trainable)
 
     def _fill(self, source: str, name: str, weights: dict[str, Tensor]) -> None:
@@ -250,6 +265,7 @@ class Adapters:
             return
         self._peft.delete_adapter(name)
         _tuner(self._peft).disable_adapter_layers()
+        self._layers = _switched(self._network)
 
     def _check_known(self, name: str) -> None:
         if name not in self._hashes:
@@ -276,6 +292,13 @@ def _linear_layers(network: PreTrainedModel, blocks: DecoderBlocks) -> tuple[lis
     leaves = {path.rpartition(".")[2] for path in inside}
     names = sorted(inside if leaves & outside else leaves)
     return names, any(isinstance(linear[path], Conv1D) for path in inside)
+
+
+def _switched(network: PreTrainedModel) -> list[BaseTunerLayer]:
+    """Return the layers that adapters change; none, where some adapter brings more than those."""
+    if any(isinstance(module, AuxiliaryTrainingWrapper) for module in network.modules()):
+        return []
+    return [module for module in network.modules() if isinstance(module, BaseTunerLayer)]
 
 
 def _tuner(peft: PeftModel) -> BaseTuner:
