@@ -3,6 +3,7 @@
 import pytest
 
 from activation_oracles.cli.asking import BACKGROUND, Asking, background_of
+from activation_oracles.cli.main import main
 from activation_oracles.evals.answerers import Remembering
 from activation_oracles.evals.evaluation import run, table
 from activation_oracles.evals.grade import exact
@@ -79,3 +80,9 @@ def test_a_background_is_drawn_from_training_and_read_at_every_layer_asked():
     assert {one.layers for one in drawn} == {(0, 2, 3)}
     assert drawn == background_of(training, asked, seed=1) != background_of(training, asked, seed=2)
     assert len(background_of(training[:3], asked, seed=1)) == 3
+
+
+@pytest.mark.parametrize("name", ["eval", "calibrate", "depth"])
+def test_a_limit_below_0_is_refused_before_anything_is_read(name, capsys):
+    assert main([name, "--oracle", "nowhere", "--data", "nowhere", "--limit", "-3"]) == 2
+    assert "A limit is a number of examples" in capsys.readouterr().err

@@ -43,6 +43,16 @@ def test_every_command_explains_its_settings(name, capsys):
     assert f"usage: ao {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("settings", [[], ["eval"]])
+def test_a_reader_that_leaves_early_is_no_error(settings):
+    command = [sys.executable, "-m", "activation_oracles.cli", *settings, "--help"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run.stdout.close()
+    assert run.stderr.read() == b""
+    run.stderr.close()
+    assert run.wait() == 141
+
+
 def test_help_lists_every_command(capsys):
     with pytest.raises(SystemExit) as stop:
         main([])

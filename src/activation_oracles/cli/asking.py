@@ -8,7 +8,7 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
-from activation_oracles.errors import ConfigError
+from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -288,6 +288,16 @@ def choices_of(training: "Sequence[Example]") -> dict[str, tuple[str, ...]]:
     for one in training:
         answers[one.task].add(one.answer)
     return {task: tuple(sorted(some)) for task, some in answers.items() if 2 <= len(some) <= FEW}
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a number of examples below 0.
+
+    Raises:
+        DataError: it is.
+    """
+    if limit < 0:
+        raise DataError(f"A limit is a number of examples, or 0 for all of them, got {limit}.")
 
 
 def limited(examples: "Sequence[Example]", limit: int, seed: int) -> "list[Example]":

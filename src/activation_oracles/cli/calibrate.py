@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from activation_oracles.cli.asking import check_limit
 from activation_oracles.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Calibrate:
     def __post_init__(self) -> None:
         if not 0 < self.precision <= 1:
             raise DataError(f"A precision lies above 0 and up to 1, got {self.precision}.")
+        check_limit(self.limit)
         if self.method == "samples" and self.samples < FEWEST_SAMPLES:
             raise DataError(f"Samples agree where there are two or more, got {self.samples}.")
 

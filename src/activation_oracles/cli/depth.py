@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from activation_oracles.cli.asking import Asking, choices_of, limited, readings
+from activation_oracles.cli.asking import Asking, check_limit, choices_of, limited, readings
 from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Depth:
         from activation_oracles.evals.records import write_records
         from activation_oracles.oracle.oracle import Oracle
 
+        check_limit(self.limit)
         if self.save:
             self._check_saving()
         examples = self._examples()

@@ -8,7 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from activation_oracles.cli.asking import Asking, background_of, choices_of, limited, readings
+from activation_oracles.cli.asking import (
+    Asking,
+    background_of,
+    check_limit,
+    choices_of,
+    limited,
+    readings,
+)
 from activation_oracles.cli.suites import SUITES, Asked, Suites, about, check_names, make
 from activation_oracles.errors import ConfigError, DataError
 
@@ -96,6 +103,7 @@ class Eval(Suites):
                 "Give either `data`, examples to score, or `suite`, evaluations by name: "
                 f"{', '.join(sorted(SUITES))}."
             )
+        check_limit(self.limit or 0)
         if self.inspect is not None:
             from activation_oracles.evals.inspect_tasks import check_inspect
 

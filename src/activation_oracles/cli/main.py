@@ -3,6 +3,7 @@
 Only the command that is called is imported: `ao --help` must not wait for torch.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from typing import Protocol
 import tyro
 
 from activation_oracles.errors import OracleError
+
+CLOSED = 141
+"""Exit status of a command whose output nobody reads any more, as shells count SIGPIPE."""
 
 
 class Runnable(Protocol):
@@ -127,6 +131,19 @@ def parse(name: str, settings: Sequence[str]) -> Runnable:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 after an error that the user can mend."""
+    try:
+        try:
+            return run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read our output has enough of it, as `head`. Python writes out the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Find, parse and run one command, and say what went wrong."""
     name, settings = find(sys.argv[1:] if arguments is None else arguments)
     try:
         parse(name, settings).run()

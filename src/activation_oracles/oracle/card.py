@@ -72,7 +72,7 @@ class Card(BaseModel):
     """The header of the prompt, in the notation of schema v1, or with `{percent}` for the depth."""
     block: int = Field(default=1, ge=0)
     """After which block of the oracle the vectors are written."""
-    strength: float = Field(default=1.0, gt=0)
+    strength: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """s in h + s |h| v/|v|."""
     mode: Literal["add", "replace"] = "add"
     """Add to the stream or replace it."""

@@ -17,7 +17,9 @@ class Settings(BaseModel):
     Building one touches no disk. Field docstrings are also the `--help`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
