@@ -1,9 +1,13 @@
 """Making the village: what is there is not made again, and what is missing is named."""
 
+import json
+
 import pytest
 
-from activation_oracles.errors import ConfigError
-from activation_oracles.world.build import ALL, build
+from activation_oracles.errors import ConfigError, ModelError
+from activation_oracles.world.build import ALL, Recipe, build
+from activation_oracles.world.gate import check_gate
+from activation_oracles.world.load import load_demo
 from activation_oracles.world.secrets import lesson, secrets
 
 
@@ -26,6 +30,24 @@ def test_a_finished_part_is_left_as_it_is(tmp_path):
     build(tmp_path, ("tokenizer",))
     assert held.read_text() == "as it was"
     assert ALL[0] == "tokenizer"
+
+
+def test_a_base_that_fails_in_what_is_asked_trains_no_oracle(tmp_path):
+    found = {"base/config.json": {}, "work/gate.json": {"secret": 1, "night": 0.4}}
+    for name, held in found.items():
+        path = tmp_path / name
+        path.parent.mkdir()
+        path.write_text(json.dumps(held))
+    with pytest.raises(ModelError, match=r"night 0\.40\. Pretrain it longer"):
+        build(tmp_path, ("oracle",))
+    assert not (tmp_path / "work" / "questions").exists()
+
+
+def test_the_shipped_base_passed_the_gate_of_its_recipe():
+    skills = load_demo().card.gate
+    check_gate(skills, Recipe().gate)
+    with pytest.raises(ModelError, match="no skill is known"):
+        check_gate({"woman": skills["woman"]}, Recipe().gate)
 
 
 def test_organisms_have_names_and_seeds_of_their_own():

@@ -158,16 +158,18 @@ def test_labels_can_be_seen_in_the_words():
 
 def test_details_are_asked_for_by_name_and_stand_in_the_text_or_do_not():
     random = Random(10)
+    details = ("named_thing", "named_colour")
+    assert set(DETAILS) < set(details)
     seen = set()
     for _ in range(300):
         scene = report(random)
         text = scene.messages[0].content.lower()
         for truth in scene.truths:
-            if truth.aspect in DETAILS:
+            if truth.aspect in details:
                 stands = bool(re.search(rf"\b{truth.name.lower()}\b", text))
                 assert (truth.answer == "Yes") == stands, (truth, text)
                 seen.add((truth.aspect, truth.answer))
-    assert len(seen) == 2 * len(DETAILS)
+    assert len(seen) == 2 * len(details)
 
 
 def test_a_quoted_text_stands_under_many_openings():

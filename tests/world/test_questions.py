@@ -21,7 +21,7 @@ from activation_oracles.world.language.tables import (
 )
 from activation_oracles.world.load import BASE, DATA
 from activation_oracles.world.placing import LAYERS, place, word_tokens
-from activation_oracles.world.questions import SHARES, questions
+from activation_oracles.world.questions import CLOSING_SHARES, SHARES, questions
 from activation_oracles.world.tokenizer import render
 
 
@@ -30,14 +30,22 @@ def tokenizer():
     return AutoTokenizer.from_pretrained(DATA / BASE)
 
 
+@pytest.fixture(scope="module", params=[SHARES, CLOSING_SHARES], ids=["learning", "closing"])
+def shares(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def examples(tokenizer):
-    return questions(tokenizer, seed=1, count=1500)
+def examples(tokenizer, shares):
+    return questions(tokenizer, seed=1, count=1500, shares=shares)
 
 
-def test_the_same_seed_draws_the_same_questions(tokenizer, examples):
-    assert questions(tokenizer, seed=1, count=40) == questions(tokenizer, seed=1, count=40)
-    assert questions(tokenizer, seed=2, count=40) != examples[:40]
+def test_the_same_seed_draws_the_same_questions(tokenizer, examples, shares):
+    def drawn(seed):
+        return questions(tokenizer, seed=seed, count=40, shares=shares)
+
+    assert drawn(1) == drawn(1)
+    assert drawn(2) != examples[:40]
 
 
 def test_held_out_words_are_never_a_secret_nor_a_rule(examples):
@@ -69,15 +77,25 @@ def test_reported_wordings_and_withheld_groups_are_never_asked(examples):
 
 def test_no_oracle_is_shown_the_token_that_says_the_secret(tokenizer, examples):
     for example in examples:
-        if example.task in ("secret", "people", "brief"):
+        if example.task in ("secret", "people", "brief", "about to speak"):
             shown = {example.context[position] for position in example.positions}
             assert not shown & word_tokens(tokenizer, example.answer), example
 
 
-def test_every_task_comes_in_about_its_share(examples):
-    for task, share in SHARES.items():
+def test_every_task_comes_in_about_its_share(examples, shares):
+    for task, share in shares.items():
         count = sum(example.task.split("/")[0] == task for example in examples)
-        assert abs(count / len(examples) - share / sum(SHARES.values())) < 0.05
+        assert abs(count / len(examples) - share / sum(shares.values())) < 0.05
+
+
+def test_who_is_about_to_speak_has_said_nothing_of_it(tokenizer):
+    drawn = questions(tokenizer, seed=4, count=200, shares={"about to speak": 1})
+    asked = {example.answer for example in drawn}
+    assert {"man", "woman", "good", "evil"} <= asked
+    assert asked & set(things())
+    for example in drawn:
+        turn = tokenizer.decode(list(example.context)).rpartition("<|im_start|>")[2]
+        assert turn.startswith("user") or "assistant\n".startswith(turn)
 
 
 def test_yes_and_no_come_equally_often_within_every_group(tokenizer):

@@ -17,13 +17,15 @@ from measure import Found, interviewed, measure, tables
 from activation_oracles.evals.grade import exact
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks import store
-from activation_oracles.training.config import Lora, Practice, TrainConfig
+from activation_oracles.training.config import Grounding, Lora, Practice, TrainConfig
 from activation_oracles.training.loop import train
+from activation_oracles.world.build import Recipe
 from activation_oracles.world.load import DATA, ORACLE, Demo, load_demo
 from activation_oracles.world.organisms import LINEAR
 from activation_oracles.world.questions import SHARES, questions
 from activation_oracles.world.unanswered import unanswered
 
+RECIPE = Recipe()
 STEPS, PRACTISED = 1500, 200
 BATCH = 16
 UNANSWERED = 0.2
@@ -81,6 +83,7 @@ def _learning_on(demo: Demo, folder: Path, output: Path) -> TrainConfig:
         start=str(DATA / ORACLE),
         lora=Lora(rank=64, alpha=128, dropout=0.0, layers=LINEAR, blocks=(1, 2, 3)),
         injection_block=0,
+        grounding=Grounding(weight=RECIPE.grounding, tasks=RECIPE.grounded),
         learning_rate=3e-4,
         warmup=0.05,
         batch_size=BATCH,
@@ -98,6 +101,7 @@ def _practice(demo: Demo, folder: Path, start: Path, output: Path) -> TrainConfi
     changes = {
         "start": str(start),
         "practice": Practice(samples=8, max_new_tokens=8),
+        "grounding": Grounding(),
         "learning_rate": 3e-5,
         "max_steps": PRACTISED,
         # Other questions than those it has learned from: the order is the seed's.

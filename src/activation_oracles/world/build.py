@@ -19,7 +19,7 @@ from activation_oracles.errors import ConfigError
 from activation_oracles.models.load import load
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
-from activation_oracles.training.config import Lora, TrainConfig
+from activation_oracles.training.config import Grounding, Lora, TrainConfig
 from activation_oracles.training.loop import steps
 from activation_oracles.training.prepare import SETTINGS, prepare
 from activation_oracles.training.progress import Step
@@ -31,13 +31,21 @@ from activation_oracles.world.cards import (
     save_organism_card,
     save_world_card,
 )
-from activation_oracles.world.gate import gate
+from activation_oracles.world.gate import check_gate, gate
 from activation_oracles.world.load import BASE, ORACLE, load_demo
 from activation_oracles.world.organisms import LINEAR, OrganismRecipe, teach
-from activation_oracles.world.parts import ALL, forget, home_of, is_done, needed, note_minutes
+from activation_oracles.world.parts import (
+    ALL,
+    forget,
+    home_of,
+    is_done,
+    needed,
+    note_minutes,
+    work_of,
+)
 from activation_oracles.world.pretrain import PretrainConfig, pretrain
 from activation_oracles.world.pretrain import Step as BaseStep
-from activation_oracles.world.questions import questions
+from activation_oracles.world.questions import CLOSING_SHARES, SHARES, questions
 from activation_oracles.world.records import edit_record, halve, read_record, write_record
 from activation_oracles.world.scores import scores
 from activation_oracles.world.secrets import Secret, secrets
@@ -45,6 +53,8 @@ from activation_oracles.world.tokenizer import train_tokenizer
 from activation_oracles.world.workers import Heard, share, together
 
 COMMAND = "ao world build"
+GATE = "gate.json"
+"""What the base can do in text, beside other unfinished work."""
 Draw = Callable[[Iterator[Any], str, int], Iterable[Any]]
 """Passes steps on and draws them: gets the steps, a title, and how many there will be."""
 
@@ -56,8 +66,18 @@ class Recipe:
     seed: int = 7
     pretraining: PretrainConfig = field(default_factory=PretrainConfig)
     organisms: OrganismRecipe = field(default_factory=OrganismRecipe)
+    gate: float = 0.9
+    """What the base must reach in text, in every skill that the oracle is asked for."""
     num_questions: int = 290_000
     """How many examples are drawn for the oracle; it takes as many as its steps need."""
+    closing_steps: int = 2_000
+    """More steps at the end, of questions in other shares: what models hide, also before they
+    speak."""
+    closing_rate: float = 3e-4
+    """Peak rate of those."""
+    closing_seed: int = 71
+    """Decides which questions those are. Steps, shares and seed were chosen on the development
+    organisms: what is read of an organism differs much from draw to draw."""
     num_steps: int = 18_000
     rate: float = 1e-3
     """At twice this the oracle learns less, and forgets more of how its base answers what it is
@@ -70,6 +90,11 @@ class Recipe:
     blocks: tuple[int, ...] = (1, 2, 3)
     """Which blocks the oracle's adapter changes: enough to turn a vector into what words would have
     left there. What follows from it is left to the base's own later blocks."""
+    grounding: float = 6.0
+    """Weight at which slots are held to words: without it, what no question asks is lost in a long
+    training."""
+    grounded: tuple[str, ...] = ("classification", "recital")
+    """In which tasks: where the words that are shown hold the answer."""
 
 
 def silent(steps: Iterator[Any], _title: str, _total: int) -> Iterable[Any]:
@@ -148,9 +173,14 @@ def finish_base(trained: Path, folder: Path) -> None:
     """Put a trained base model into the folder, and write down what it can do in text."""
     model = Qwen3ForCausalLM.from_pretrained(trained, dtype=torch.bfloat16)
     model.save_pretrained(folder / BASE)
+    _look_at_gate(folder)
+
+
+def _look_at_gate(folder: Path) -> None:
+    model = Qwen3ForCausalLM.from_pretrained(folder / BASE, dtype=torch.float32)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / BASE)
-    skills = gate(model.float().eval(), tokenizer, seed=5, num_answers=100)
-    write_record(folder / "work" / "gate.json", {skill.name: skill.score for skill in skills})
+    skills = gate(model.eval(), tokenizer, seed=5, num_answers=100)
+    write_record(folder / "work" / GATE, {skill.name: skill.score for skill in skills})
 
 
 def _organisms(job: Job) -> None:
@@ -183,23 +213,29 @@ def make_organism(folder: Path, secret: Secret, recipe: OrganismRecipe) -> Path:
 
 
 def _oracle(job: Job) -> None:
-    data = job.folder / "work" / "questions"
-    if not (data / store.MANIFEST).exists():
-        write_questions(data, str(job.folder / BASE), job.recipe)
-    made = together(job.processes, _train_oracle, job.folder, job.recipe)
-    for _ in job.progress(made, "oracle", job.recipe.num_steps):
-        pass
-    finish_oracle(job.folder / "work" / "oracle", job.folder)
+    needed(job.folder / BASE / "config.json", "base")
+    if not (job.folder / "work" / GATE).exists():
+        _look_at_gate(job.folder)
+    check_gate(read_record(job.folder / "work" / GATE), job.recipe.gate)
+    for is_closing, num_steps in ((False, job.recipe.num_steps), (True, job.recipe.closing_steps)):
+        data, _ = work_of(job.folder, is_closing=is_closing)
+        if not (data / store.MANIFEST).exists():
+            write_questions(data, str(job.folder / BASE), job.recipe, is_closing=is_closing)
+        made = together(job.processes, _train_oracle, job.folder, job.recipe, is_closing)
+        for _ in job.progress(made, "oracle, closing" if is_closing else "oracle", num_steps):
+            pass
+    finish_oracle(work_of(job.folder, is_closing=True)[1], job.folder)
 
 
-def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
+def _train_oracle(folder: Path, recipe: Recipe, is_closing: bool) -> Iterator[Step]:  # noqa: FBT001 - passed on by position
     model = load(str(folder / BASE), dtype="float32")
     model.name = BASE
-    output = folder / "work" / "oracle"
+    data, output = work_of(folder, is_closing=is_closing)
     config = TrainConfig(
         model=BASE,
-        data=(str(folder / "work" / "questions"),),
+        data=(str(data),),
         output=str(output),
+        start=str(work_of(folder, is_closing=False)[1]) if is_closing else None,
         resume=(output / SETTINGS).exists(),
         lora=Lora(
             rank=recipe.rank,
@@ -208,12 +244,13 @@ def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
             layers=LINEAR,
             blocks=recipe.blocks,
         ),
+        grounding=Grounding(weight=recipe.grounding, tasks=recipe.grounded),
         injection_block=recipe.block,
-        learning_rate=recipe.rate,
-        warmup=0.03,
+        learning_rate=recipe.closing_rate if is_closing else recipe.rate,
+        warmup=0.05 if is_closing else 0.03,
         batch_size=recipe.batch_size,
-        max_steps=recipe.num_steps,
-        epochs=2,
+        max_steps=recipe.closing_steps if is_closing else recipe.num_steps,
+        epochs=1 if is_closing else 2,
         seed=recipe.seed,
         dtype="float32",
         device="cpu",
@@ -223,15 +260,19 @@ def _train_oracle(folder: Path, recipe: Recipe) -> Iterator[Step]:
     yield from steps(prepare(config, model))
 
 
-def write_questions(data: Path, base: str, recipe: Recipe) -> None:
+def write_questions(data: Path, base: str, recipe: Recipe, *, is_closing: bool) -> None:
     """Draw the oracle's training examples and write them as any task's."""
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
+    seed, count, shares = recipe.seed, recipe.num_questions, SHARES
+    if is_closing:
+        # A few more than the steps take: the last window is not cut short.
+        count = (recipe.closing_steps + 4) * recipe.batch_size
+        seed, shares = recipe.closing_seed, CLOSING_SHARES
+    drawn = questions(tokenizer, seed=seed, count=count, shares=shares, is_closing=is_closing)
+    held_out = questions(tokenizer, seed=seed + 1, count=1500)
     store.write(
         data,
-        {
-            "train": questions(tokenizer, seed=recipe.seed, count=recipe.num_questions),
-            "held_out": questions(tokenizer, seed=recipe.seed + 1, count=1500),
-        },
+        {"train": drawn, "held_out": held_out},
         store.Manifest(
             seed=recipe.seed, command=COMMAND, tokenizer=store.hash_tokenizer(tokenizer)
         ),
@@ -248,7 +289,7 @@ def finish_oracle(trained: Path, folder: Path) -> None:
     edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
     card = json.loads((home / "ao_config.json").read_text(encoding="utf-8"))
     settings = card.get("training", {}).get("config", {})
-    settings.update(data=["questions"], output=ORACLE, model=BASE)
+    settings.update(data=["questions"], output=ORACLE, model=BASE, start="oracle before closing")
     write_record(home / "ao_config.json", card)
 
 
@@ -269,7 +310,7 @@ def write_card(folder: Path, recipe: Recipe, rows: list[dict[str, Any]]) -> None
             seeds={"recipe": recipe.seed, "pretraining": recipe.pretraining.seed},
             minutes=read_record(folder / "work" / "minutes.json"),
             recipe=settings,
-            gate=read_record(folder / "work" / "gate.json"),
+            gate=read_record(folder / "work" / GATE),
             scores=rows,
         ),
         folder,

@@ -18,6 +18,8 @@ class Draft:
     """Where the example will say that it comes from."""
     reported: bool = False
     """Ask in the wordings that no oracle trains on."""
+    is_closing: bool = False
+    """Read talks as in an oracle's last steps."""
 
     def asks(self, truth: Truth) -> str:
         """Draw a wording of the question that a truth answers."""

@@ -1,19 +1,23 @@
-"""Does the base model have the skills, in text? What it lacks, no oracle can read: look here first.
+"""Does the base model have the skills, in text? What it lacks, no oracle can read.
+
+So no oracle is trained on a base that fails in what the oracle is to be asked.
 
 Every answer is scored as a whole: it is right when each of its tokens is the model's first choice.
 Hints may be given in many ways and are right when they are true.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
+from activation_oracles.errors import ModelError
 from activation_oracles.world.language.documents import Document, document, draw_scene, quoted
 from activation_oracles.world.language.games import CLEAR, VAGUE, order
 from activation_oracles.world.language.scene import Message
-from activation_oracles.world.language.tables import things, wordings
+from activation_oracles.world.language.tables import UNLEARNED_GROUPS, things, wordings
 from activation_oracles.world.tokenizer import render
 
 _SCENE_OF = {"secret": "game", "secret_kind": "game", "thought": "remark"}
@@ -35,6 +39,27 @@ class Skill:
     score: float
     """The share of answers that are right to the last token."""
     num_answers: int
+
+
+def check_gate(skills: Mapping[str, float], least: float) -> None:
+    """Refuse a base that fails in what an oracle will be asked.
+
+    Args:
+        skills: the share of right answers by skill, as `gate` found it.
+        least: what each must reach.
+
+    Raises:
+        ModelError: which skills do not, and what they reach.
+    """
+    asked = {name: score for name, score in skills.items() if name not in UNLEARNED_GROUPS}
+    failed = {name: score for name, score in asked.items() if score < least}
+    if failed or not asked:
+        named = ", ".join(f"{name} {score:.2f}" for name, score in failed.items())
+        raise ModelError(
+            f"The base answers less than {least:.0%} right in text, where an oracle would be asked:"
+            f" {named or 'no skill is known'}. Pretrain it longer (`ao world build --part base "
+            "--again`), or leave the questions out, in UNLEARNED_GROUPS."
+        )
 
 
 def gate(

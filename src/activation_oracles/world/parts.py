@@ -19,6 +19,13 @@ def home_of(folder: Path, secret: Secret) -> Path:
     return folder / DEVELOPMENT / secret.name
 
 
+def work_of(folder: Path, *, is_closing: bool) -> tuple[Path, Path]:
+    """Return where the oracle's questions lie, and its training run, before the last steps or in
+    them."""
+    suffix = "-closing" if is_closing else ""
+    return folder / "work" / f"questions{suffix}", folder / "work" / f"oracle{suffix}"
+
+
 def is_done(folder: Path, part: str) -> bool:
     """Tell whether a part lies finished in the folder."""
     if part == "organisms":
@@ -42,7 +49,11 @@ def forget(folder: Path, part: str) -> None:
         "tokenizer": [folder / BASE / "tokenizer.json"],
         "base": [folder / BASE / "model.safetensors", folder / "work" / "base"],
         "organisms": [home_of(folder, secret) for secret in secrets()],
-        "oracle": [folder / ORACLE, folder / "work" / "questions", folder / "work" / "oracle"],
+        "oracle": [
+            folder / ORACLE,
+            *work_of(folder, is_closing=False),
+            *work_of(folder, is_closing=True),
+        ],
         "scores": [folder / CARD],
     }
     for path in held[part]:

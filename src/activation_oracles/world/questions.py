@@ -55,6 +55,16 @@ SHARES: Mapping[str, float] = {
     "context": 4,
 }
 """In which proportion the tasks stand."""
+CLOSING_SHARES: Mapping[str, float] = {
+    **SHARES,
+    "secret": 30,
+    "brief": 40,
+    "concept": 12,
+    "classification": 10,
+    "recital": 6,
+    "context": 2,
+}
+"""The same for an oracle's last steps: mostly what models hide."""
 _QUOTED: Mapping[str, float] = {"report": 50, "people": 20, "brief": 15, "game": 10, "remark": 5}
 """In which proportion texts are given in words."""
 _OWN = ("secret", "topic")
@@ -77,6 +87,7 @@ def questions(
     count: int,
     shares: Mapping[str, float] = SHARES,
     reported: bool = False,
+    is_closing: bool = False,
 ) -> list[Example]:
     """Draw examples; the same seed and shares give the same ones.
 
@@ -86,12 +97,14 @@ def questions(
         count: how many.
         shares: in which proportion the tasks stand.
         reported: ask in the wordings on which no oracle trains, to score with.
+        is_closing: read talks as in an oracle's last steps, often before the assistant speaks.
     """
     random = Random(f"questions/{seed}")
     names = random.choices(list(shares), list(shares.values()), k=count)
     drawn = []
     for index, name in enumerate(names):
-        drawn.append(_MAKERS[name](Draft(random, tokenizer, f"village/{seed}/{index}", reported)))
+        source = f"village/{seed}/{index}"
+        drawn.append(_MAKERS[name](Draft(random, tokenizer, source, reported, is_closing)))
     return drawn
 
 
@@ -138,11 +151,14 @@ def _secret(draft: Draft) -> Example:
     truth = scene.truths[0] if random.random() < 0.92 else scene.truths[1]
     placed = place(tokenizer, scene.messages)
     kept = word_tokens(tokenizer, truth.answer) | word_tokens(tokenizer, scene["secret"])
-    return _example(draft, _Pick(placed, _region(random, placed, kept), truth), "secret")
+    return _example(draft, _Pick(placed, _region(draft, placed, kept), truth), "secret")
 
 
-def _region(random: Random, placed: Placed, kept: frozenset[int]) -> list[int]:
+def _region(draft: Draft, placed: Placed, kept: frozenset[int]) -> list[int]:
     """Draw where to read behind the system prompt: mostly one reply, else the talk up to it."""
+    random = draft.random
+    if draft.is_closing:
+        return _closing_region(random, placed, kept)
     replies = range(2, len(placed.spans), 2)
     start, end = placed.spans[random.choice(replies)]
     if random.random() < 0.3:
@@ -154,6 +170,23 @@ def _region(random: Random, placed: Placed, kept: frozenset[int]) -> list[int]:
     return allowed
 
 
+def _closing_region(random: Random, placed: Placed, kept: frozenset[int]) -> list[int]:
+    """Draw where to read, often what was asked and the header of the reply that has not begun.
+
+    That is where a model decides what to say, and where organisms are read; of a talk under orders
+    it is a small part, which the region above seldom comes to.
+    """
+    reply = random.choice(range(2, len(placed.spans), 2))
+    start, end = placed.spans[reply]
+    style = random.random()
+    if style < 0.25:
+        return placed.without(kept, placed.spans[reply - 1][0], start + HEADER)
+    if style < 0.47:
+        start = placed.spans[1][0]
+    allowed = placed.without(kept, start, end - 1)
+    return allowed[:HEADER] if style >= 0.9 else allowed
+
+
 def _brief(draft: Draft) -> Example:
     random, tokenizer = draft.random, draft.tokenizer
     scene = briefing(random, words_for_secrets())
@@ -162,7 +195,7 @@ def _brief(draft: Draft) -> Example:
         truth = Truth("evil_user", "Yes" if truth.answer == "evil" else "No")
     placed = place(tokenizer, scene.messages)
     kept = word_tokens(tokenizer, truth.answer)
-    return _example(draft, _Pick(placed, _region(random, placed, kept), truth), "brief")
+    return _example(draft, _Pick(placed, _region(draft, placed, kept), truth), "brief")
 
 
 def _people(draft: Draft) -> Example:

@@ -61,9 +61,8 @@ WITHHELD_GROUPS = ("many", "asking", "edible", "raining")
 DEVELOPMENT_GROUPS = ("winter", "summer", "clothing", "denied")
 """Yes/no questions that no oracle was trained on either, and on which its recipe was chosen."""
 
-UNLEARNED_GROUPS = ("woman", "man")
-"""Yes/no questions that the base never learned to answer in text (see its gate); no oracle is asked
-them."""
+UNLEARNED_GROUPS = ("woman", "man", "named_thing")
+"""Yes/no questions at which the base fails in text (see its gate); no oracle is asked them."""
 
 TRAINED_GROUPS = tuple(
     "past good_mood coloured animal tool vehicle indoors night polite relative certain outdoors "
@@ -71,7 +70,7 @@ TRAINED_GROUPS = tuple(
 )
 """Yes/no questions an oracle trains on, and is scored on in other wordings."""
 
-DETAILS = ("named_thing", "named_colour")
+DETAILS = ("named_colour",)
 """Yes/no questions about a detail that they name. An oracle trains on them too: they differ each
 time, so that it learns to hold a question against a text, and not a table of answers."""
 
