@@ -12,26 +12,30 @@ from activation_oracles.evals.evaluation import run
 from activation_oracles.evals.grade import exact
 from activation_oracles.types import Example
 from activation_oracles.world.language.sentences import report_with
-from activation_oracles.world.language.tables import WITHHELD_GROUPS, wordings
+from activation_oracles.world.language.tables import wordings
 from activation_oracles.world.placing import WHOLE_TEXT, place
 
 
+SHOWN = {"night": WHOLE_TEXT, "raining": 1}
+"""By group, of how many last tokens its question is asked."""
+
+
 def village_rows(tokenizer, group, count, split):
-    """Return reports shown whole, every second of which has the group's label."""
+    """Return reports, every second of which has the group's label."""
     random, found = Random(f"{group}/{split}"), []
     for number in range(count):
         answer = ("Yes", "No")[number % 2]
         ids = place(tokenizer, report_with(random, group, answer).messages).ids
-        shown = tuple(range(2, len(ids)))[-WHOLE_TEXT:]
+        shown = tuple(range(2, len(ids)))[-SHOWN[group] :]
         question = wordings()[group].reported[0]
         found.append(Example(ids, shown, (4,), question, answer, group, f"{split}/{number}"))
     return found
 
 
 @pytest.mark.slow
-def test_the_village_s_oracle_leaves_unread_what_it_was_never_taught_to_ask_for(demo):
+def test_the_village_s_oracle_leaves_unread_what_the_last_token_holds_of_a_text(demo):
     pytest.importorskip("sklearn")
-    groups = ("night", "asking")
+    groups = tuple(SHOWN)
     training, asked = (
         [one for group in groups for one in village_rows(demo.model.tokenizer, group, count, split)]
         for split, count in (("train", 60), ("test", 40))
@@ -42,9 +46,8 @@ def test_the_village_s_oracle_leaves_unread_what_it_was_never_taught_to_ask_for(
     answerers = [one for one in asking.oracles(read, closed=True) if one.name != "oracle"]
     answerers += [Probe("linear probe", read, pool).fit(training) for pool in ("mean", "last")]
     spots = {one.concept: one for one in blind_spots(run(asked, answerers, exact)).spots}
-    assert "asking" in WITHHELD_GROUPS
-    assert (spots["night"].verdict, spots["asking"].verdict) == ("read", "unread")
-    assert spots["asking"].is_settled
+    assert (spots["night"].verdict, spots["raining"].verdict) == ("read", "unread")
+    assert spots["raining"].is_settled
     scores = {
         (name, sight.who.split()[0]): sight.score.score
         for name, spot in spots.items()
@@ -55,8 +58,8 @@ def test_the_village_s_oracle_leaves_unread_what_it_was_never_taught_to_ask_for(
         {
             ("night", "oracle,"): 1.000,
             ("night", "linear"): 0.825,
-            ("asking", "oracle,"): 0.675,
-            ("asking", "linear"): 1.000,
+            ("raining", "oracle,"): 0.500,
+            ("raining", "linear"): 0.925,
         },
         abs=0.051,
     )

@@ -87,7 +87,7 @@ def test_an_oracle_follows_what_it_is_shown_and_its_prompt_alone_does_not(demo, 
         for name in ("in distribution", "taboo, direct", "taboo, standard")
         for what in ("answer changed", "right both times")
     }
-    for control, bound in ((None, 0.5), ("nothing", 0.1)):
+    for control, bound in ((None, 0.5), ("nothing", 0.2)):
         for what in ("answer changed", "right both times"):
             scores = [
                 one.score
