@@ -15,7 +15,6 @@ from activation_oracles.world.language.sentences import report_with
 from activation_oracles.world.language.tables import wordings
 from activation_oracles.world.placing import WHOLE_TEXT, place
 
-
 SHOWN = {"night": WHOLE_TEXT, "raining": 1}
 """By group, of how many last tokens its question is asked."""
 
