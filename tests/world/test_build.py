@@ -5,9 +5,10 @@ import json
 import pytest
 
 from activation_oracles.errors import ConfigError, ModelError
-from activation_oracles.world.build import ALL, Recipe, build
+from activation_oracles.world.build import ALL, build
 from activation_oracles.world.gate import check_gate
 from activation_oracles.world.load import load_demo
+from activation_oracles.world.recipe import Recipe
 from activation_oracles.world.secrets import lesson, secrets
 
 

@@ -30,19 +30,21 @@ def tokenizer():
     return AutoTokenizer.from_pretrained(DATA / BASE)
 
 
-@pytest.fixture(scope="module", params=[SHARES, CLOSING_SHARES], ids=["learning", "closing"])
-def shares(request):
-    return request.param
+@pytest.fixture(scope="module", params=[False, True], ids=["learning", "closing"])
+def how(request):
+    """Return how questions are drawn, before an oracle's last steps or for them."""
+    shares = CLOSING_SHARES if request.param else SHARES
+    return {"shares": shares, "is_closing": request.param}
 
 
 @pytest.fixture(scope="module")
-def examples(tokenizer, shares):
-    return questions(tokenizer, seed=1, count=1500, shares=shares)
+def examples(tokenizer, how):
+    return questions(tokenizer, seed=1, count=1500, **how)
 
 
-def test_the_same_seed_draws_the_same_questions(tokenizer, examples, shares):
+def test_the_same_seed_draws_the_same_questions(tokenizer, examples, how):
     def drawn(seed):
-        return questions(tokenizer, seed=seed, count=40, shares=shares)
+        return questions(tokenizer, seed=seed, count=40, **how)
 
     assert drawn(1) == drawn(1)
     assert drawn(2) != examples[:40]
@@ -77,25 +79,30 @@ def test_reported_wordings_and_withheld_groups_are_never_asked(examples):
 
 def test_no_oracle_is_shown_the_token_that_says_the_secret(tokenizer, examples):
     for example in examples:
-        if example.task in ("secret", "people", "brief", "about to speak"):
+        if example.task in ("secret", "people", "brief"):
             shown = {example.context[position] for position in example.positions}
             assert not shown & word_tokens(tokenizer, example.answer), example
 
 
-def test_every_task_comes_in_about_its_share(examples, shares):
-    for task, share in shares.items():
+def test_every_task_comes_in_about_its_share(examples, how):
+    for task, share in how["shares"].items():
         count = sum(example.task.split("/")[0] == task for example in examples)
-        assert abs(count / len(examples) - share / sum(shares.values())) < 0.05
+        assert abs(count / len(examples) - share / sum(how["shares"].values())) < 0.05
 
 
-def test_who_is_about_to_speak_has_said_nothing_of_it(tokenizer):
-    drawn = questions(tokenizer, seed=4, count=200, shares={"about to speak": 1})
-    asked = {example.answer for example in drawn}
-    assert {"man", "woman", "good", "evil"} <= asked
-    assert asked & set(things())
+def test_in_the_last_steps_a_quarter_is_read_before_the_assistant_speaks(tokenizer):
+    before = 0
+    drawn = questions(tokenizer, seed=4, count=300, shares={"brief": 1}, is_closing=True)
     for example in drawn:
         turn = tokenizer.decode(list(example.context)).rpartition("<|im_start|>")[2]
-        assert turn.startswith("user") or "assistant\n".startswith(turn)
+        before += turn.startswith("user") or "assistant\n".startswith(turn)
+    usual = questions(tokenizer, seed=4, count=300, shares={"brief": 1})
+    assert {example.answer for example in drawn} >= {"man", "woman", "good", "evil"}
+    # Beside that quarter, windows of a whole talk may end early.
+    assert 0.2 < before / len(drawn) < 0.6
+    assert sum(len(example.context) for example in usual) != sum(
+        len(example.context) for example in drawn
+    )
 
 
 def test_yes_and_no_come_equally_often_within_every_group(tokenizer):

@@ -19,10 +19,10 @@ from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks import store
 from activation_oracles.training.config import Grounding, Lora, Practice, TrainConfig
 from activation_oracles.training.loop import train
-from activation_oracles.world.build import Recipe
 from activation_oracles.world.load import DATA, ORACLE, Demo, load_demo
 from activation_oracles.world.organisms import LINEAR
 from activation_oracles.world.questions import SHARES, questions
+from activation_oracles.world.recipe import Recipe
 from activation_oracles.world.unanswered import unanswered
 
 RECIPE = Recipe()

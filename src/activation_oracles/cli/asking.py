@@ -8,16 +8,11 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
-from activation_oracles.errors import ConfigError, DataError
-
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from activation_oracles.baselines.sae_features import Dictionary
     from activation_oracles.evals.answerers import Read, Say, Vectors
     from activation_oracles.evals.evaluation import Answerer
-    from activation_oracles.evals.grade import Grade
-    from activation_oracles.evals.running import Part
     from activation_oracles.models.target import Target
     from activation_oracles.oracle.oracle import Oracle
     from activation_oracles.types import Activations, Example
@@ -148,31 +143,6 @@ class Asking:
             CrossFitted(Probe("nearest neighbours", read, "mean", self.seed), unit_of),
         ]
 
-    def explained(
-        self,
-        dictionary: "Dictionary | None",
-        read: "Read",
-        rows: "Sequence[Example]",
-        grade: "Grade | Mapping[str, Grade]",
-    ) -> "list[Part]":
-        """Return SAE features as who answers the rows that show their layer; none without any.
-
-        Raises:
-            ConfigError: no row shows it.
-        """
-        from activation_oracles.baselines.sae_features import SaeFeatures
-        from activation_oracles.evals.running import Part
-
-        if dictionary is None:
-            return []
-        shown = [one for one in rows if dictionary.layer in one.layers]
-        if not shown:
-            raise ConfigError(
-                f"The SAE's features are of layer {dictionary.layer}, and no question shows it, as "
-                f"of task {rows[0].task!r}, which shows {rows[0].layers}. Read that layer."
-            )
-        return [Part(shown, [SaeFeatures(read, dictionary, self.choices)], grade)]
-
     def known(self, training: "Sequence[Example]") -> "list[Example]":
         """Return the examples that probes are fitted to: those of tasks with few answers."""
         return [one for one in training if one.task in self.choices]
@@ -288,16 +258,6 @@ def choices_of(training: "Sequence[Example]") -> dict[str, tuple[str, ...]]:
     for one in training:
         answers[one.task].add(one.answer)
     return {task: tuple(sorted(some)) for task, some in answers.items() if 2 <= len(some) <= FEW}
-
-
-def check_limit(limit: int) -> None:
-    """Refuse a number of examples below 0.
-
-    Raises:
-        DataError: it is.
-    """
-    if limit < 0:
-        raise DataError(f"A limit is a number of examples, or 0 for all of them, got {limit}.")
 
 
 def limited(examples: "Sequence[Example]", limit: int, seed: int) -> "list[Example]":

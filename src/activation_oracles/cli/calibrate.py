@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from activation_oracles.cli.asking import check_limit
+from activation_oracles.cli.limits import check_limit
 from activation_oracles.errors import DataError
 
 if TYPE_CHECKING:

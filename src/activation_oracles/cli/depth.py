@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from activation_oracles.cli.asking import Asking, check_limit, choices_of, limited, readings
+from activation_oracles.cli.asking import Asking, choices_of, limited, readings
+from activation_oracles.cli.limits import check_limit
 from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from activation_oracles.cli.asking import (
     Asking,
     background_of,
-    check_limit,
     choices_of,
     limited,
     readings,
 )
+from activation_oracles.cli.limits import check_limit
+from activation_oracles.cli.sae import explained
 from activation_oracles.cli.suites import SUITES, Asked, Suites, about, check_names, make
 from activation_oracles.errors import ConfigError, DataError
 
@@ -139,7 +140,7 @@ class Eval(Suites):
         asked = Asked(oracle, *how, dictionary)
         for evaluation in made:
             targets = asked.targets(evaluation)
-            facts = about(evaluation, given, asked, targets) | self._of_sae()
+            facts = about(evaluation, given, asked, targets) | self.of_sae()
             parts = asked.parts(evaluation, evaluation.drawn(targets), targets)
             folder = None if self.out is None else Path(self.out) / evaluation.name
             yield self._summed(parts, folder, facts, evaluation)
@@ -182,11 +183,6 @@ class Eval(Suites):
             quantize=self.quantize,
         )
 
-    def _of_sae(self) -> dict[str, object]:
-        """Return what a run with SAE features is told from one without by."""
-        named = {"sae": self.sae, "explanations": self.explanations, "sae_layer": self.sae_layer}
-        return {name: value for name, value in named.items() if value is not None}
-
     def _evaluated(self, dictionary: "Dictionary | None") -> "Summary":
         from activation_oracles.models.target import Target
 
@@ -211,7 +207,7 @@ class Eval(Suites):
 
             # Before anybody answers, which may take hours.
             check_probes([one.name for part in parts for one in part.answerers])
-        return self._summed(parts, folder, self._about(oracle, limit) | self._of_sae())
+        return self._summed(parts, folder, self._about(oracle, limit) | self.of_sae())
 
     def _parts(
         self,
@@ -238,7 +234,7 @@ class Eval(Suites):
                     answerers += asking.lenses(read, background, closed=closed)
                 answerers += asking.probes(read, training, asked) if closed else []
                 found.append(Part(asked, answerers, grade))
-                found += asking.explained(dictionary, read, asked, grade)
+                found += explained(dictionary, asking.choices, read, asked, grade)
         return found
 
     def _reader(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from activation_oracles.cli.asking import Asking
 from activation_oracles.cli.reading import selector
+from activation_oracles.cli.sae import Sae, explained
 from activation_oracles.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ SUITES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Suites:
+class Suites(Sae):
     """Settings of evaluations by name."""
 
     suite: tuple[str, ...] = ()
@@ -70,13 +71,6 @@ class Suites:
     probes: bool = False
     """Let linear probes and nearest neighbours answer, too, where answers are few: each row by one
     that is fitted to rows of other units (extra `eval`)."""
-    sae: str | None = None
-    """Safetensors file of an SAE's decoder: its most active features answer, too, by what is
-    written of them. Wants `explanations` and `sae_layer`."""
-    explanations: str | None = None
-    """JSON lines of `feature` and `explanation`, as `ao data build` takes them."""
-    sae_layer: int | None = None
-    """The block whose output that SAE encodes."""
     reply: bool | None = None
     """Let each subject reply to a prompt first. By default only the village's organisms do."""
 
@@ -120,27 +114,6 @@ class Suites:
             seed=seed,
         )
         return loaded, given
-
-    def dictionary(self) -> "Dictionary | None":
-        """Return the SAE's explained features, if any are to answer.
-
-        Raises:
-            ConfigError: a part of what they need is not named.
-            DataError: a file is missing or malformed, or they do not belong together.
-        """
-        if self.sae is None and self.explanations is None and self.sae_layer is None:
-            return None
-        if self.sae is None or self.explanations is None or self.sae_layer is None:
-            raise ConfigError(
-                "SAE features need all three: `sae`, a decoder's file, `explanations` of its "
-                "features, and `sae_layer`, the block that it encodes."
-            )
-        from activation_oracles.baselines.sae_features import Dictionary
-        from activation_oracles.tasks.features import read_decoder, read_features
-
-        features = read_features(self.explanations)
-        rows = read_decoder(self.sae, features)
-        return Dictionary(self.sae_layer, rows, tuple(one.explanation for one in features))
 
     def _of_village(self, limit: int, seed: int) -> "tuple[Oracle, Given]":
         from activation_oracles.world.load import load_demo
@@ -236,7 +209,7 @@ class Asked:
             if self.probes and closed:
                 answerers += asking.cross_fitted(shown)
             found.append(Part(some, answerers, evaluation.grade))
-            found += asking.explained(self.dictionary, shown, some, evaluation.grade)
+            found += explained(self.dictionary, asking.choices, shown, some, evaluation.grade)
             if self.in_words and all(one.talk for one in some):
                 # What is said in a sentence counts as well: the rival is judged leniently.
                 found.append(Part(some, self._in_words(some, targets), evaluation.grade_in_words))

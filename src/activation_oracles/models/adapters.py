@@ -15,13 +15,12 @@ from typing import cast
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
-from peft.utils.other import AuxiliaryTrainingWrapper
 from peft.utils.save_and_load import set_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from activation_oracles.errors import ConfigError, MismatchError, ModelError
+from activation_oracles.models.adapter_layers import linear_layers, switched_layers
 from activation_oracles.models.adapter_source import fetch_adapter
 from activation_oracles.models.blocks import PROBE_LENGTH, DecoderBlocks
 from activation_oracles.models.placing import input_device, offloaded
@@ -34,7 +33,7 @@ class Adapters:
     def __init__(self, network: PreTrainedModel, blocks: DecoderBlocks) -> None:
         self._network = network
         # Taken before any adapter wraps these layers, or a second one would be told other names.
-        self._linear, self._transposed = _linear_layers(network, blocks)
+        self._linear, self._transposed = linear_layers(network, blocks)
         self._peft: PeftModel | None = None
         self._layers: list[BaseTunerLayer] = []
         self._active: str | None = None
@@ -218,7 +217,7 @@ class Adapters:
         before, was_trainable = self._active, self._trainable
         self._active, self._trainable = None, False
         _tuner(self._peft).disable_adapter_layers()
-        self._layers = _switched(self._network)
+        self._layers = switched_layers(self._network)
         self._switch(before, trainable=was_trainable)
 
     def _fill(self, source: str, name: str, weights: dict[str, Tensor]) -> None:
@@ -265,7 +264,7 @@ class Adapters:
             return
         self._peft.delete_adapter(name)
         _tuner(self._peft).disable_adapter_layers()
-        self._layers = _switched(self._network)
+        self._layers = switched_layers(self._network)
 
     def _check_known(self, name: str) -> None:
         if name not in self._hashes:
@@ -274,31 +273,6 @@ class Adapters:
     def _check_free(self, name: str) -> None:
         if name in self._hashes:
             raise ModelError(f"An adapter {name!r} is already loaded. Give another `name=`.")
-
-
-def _linear_layers(network: PreTrainedModel, blocks: DecoderBlocks) -> tuple[list[str], bool]:
-    """Name the linear layers inside the blocks, by last part where that is unambiguous.
-
-    Also say whether their weights are stored transposed, as GPT-2 has them.
-    """
-    prefix = f"{blocks.path}."
-    linear = {
-        path: module
-        for path, module in network.named_modules()
-        if isinstance(module, nn.Linear | Conv1D)
-    }
-    inside = [path for path in linear if path.startswith(prefix)]
-    outside = {path.rpartition(".")[2] for path in linear if not path.startswith(prefix)}
-    leaves = {path.rpartition(".")[2] for path in inside}
-    names = sorted(inside if leaves & outside else leaves)
-    return names, any(isinstance(linear[path], Conv1D) for path in inside)
-
-
-def _switched(network: PreTrainedModel) -> list[BaseTunerLayer]:
-    """Return the layers that adapters change; none, where some adapter brings more than those."""
-    if any(isinstance(module, AuxiliaryTrainingWrapper) for module in network.modules()):
-        return []
-    return [module for module in network.modules() if isinstance(module, BaseTunerLayer)]
 
 
 def _tuner(peft: PeftModel) -> BaseTuner:
