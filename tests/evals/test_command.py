@@ -5,16 +5,12 @@ import shutil
 from dataclasses import replace
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 from activation_oracles.baselines.probe import Probe
 from activation_oracles.cli.asking import choices_of, limited
 from activation_oracles.cli.eval import Eval
 from activation_oracles.cli.main import main
-from activation_oracles.errors import ConfigError
 from activation_oracles.evals.running import kept
-from activation_oracles.models.target import Target
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.types import Example
 
@@ -45,7 +41,6 @@ def folders(tmp_path_factory, tiny_model):
 
     from activation_oracles.models.load import load as load_model
     from activation_oracles.oracle.card import Card
-    from activation_oracles.oracle.oracle import Oracle
     from activation_oracles.tasks import store
 
     folder = tmp_path_factory.mktemp("eval")
@@ -102,50 +97,6 @@ def test_a_run_that_goes_on_fits_only_the_probes_that_have_not_answered(
         assert path.read_bytes() == before
 
 
-@pytest.fixture
-def sae(tmp_path):
-    """Return the settings of an SAE whose only features point one way and the other."""
-    way = torch.nn.functional.normalize(torch.randn(1, 32, generator=torch.manual_seed(0)))
-    save_file({"decoder": torch.cat([way, -way])}, tmp_path / "decoder.safetensors")
-    lines = [
-        {"feature": n, "explanation": f"the colour {c}"} for n, c in enumerate(("red", "blue"))
-    ]
-    (tmp_path / "explained.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    return {
-        "sae": str(tmp_path / "decoder.safetensors"),
-        "explanations": str(tmp_path / "explained.jsonl"),
-        "sae_layer": 1,
-    }
-
-
-def test_sae_features_answer_what_shows_their_layer(folders, sae, tmp_path):
-    oracle, data = folders
-    out = tmp_path / "out"
-    how = {"oracle": oracle, "data": data, "limit": 6, "max_new_tokens": 4, "out": str(out)}
-    Eval(**how, **sae).run()
-    said = [record for record in kept(out) if record.who == "SAE features"]
-    asked = [one.example for one in kept(out) if (one.who, one.control) == ("oracle", None)]
-    assert len(said) == sum(one.layers == (1,) for one in asked) > 0
-    rows = load_file(sae["sae"])["decoder"]
-    target = Target(Oracle.from_pretrained(oracle).model)
-    for record in said:
-        [shown] = target.vectors([record.example])
-        red, blue = ((shown @ row).relu().mean() for row in rows)
-        wins = "red" if red > blue else "blue"
-        assert wins in record.text
-        assert (record.text == wins) == record.example.task.startswith("classification")
-
-
-def test_an_sae_without_its_parts_or_of_a_layer_that_nothing_shows_is_refused(folders, sae):
-    oracle, data = folders
-    for missing in sae:
-        some = {name: value for name, value in sae.items() if name != missing}
-        with pytest.raises(ConfigError, match="all three"):
-            Eval(oracle="nowhere", data=data, **some).run()
-    with pytest.raises(ConfigError, match="layer 3, and no question shows it"):
-        Eval(oracle=oracle, data=data, limit=6, **{**sae, "sae_layer": 3}).run()
-
-
 def test_a_forced_choice_says_nothing_but_the_choices(evaluated):
     chosen = [r for r in kept(evaluated) if r.who == "oracle, forced choice"]
     assert {record.text for record in chosen} <= {"red", "blue"}
@@ -169,7 +120,6 @@ def test_the_table_for_people_names_the_gain_over_each_control(evaluated):
 
 
 def test_a_table_says_which_oracle_it_is_about(evaluated, folders):
-    from activation_oracles.oracle.oracle import Oracle
 
     oracle = Oracle.from_pretrained(folders[0])
     about = json.loads((evaluated / "table.json").read_text())["about"]
@@ -270,7 +220,6 @@ def test_blind_spots_are_a_matrix_below_the_table(folders, tmp_path, capsys):
 def test_blind_spots_without_probes_are_refused_before_anybody_answers(
     folders, tmp_path, monkeypatch, capsys
 ):
-    from activation_oracles.oracle.oracle import Oracle
     from activation_oracles.tasks import store
 
     oracle, _ = folders
