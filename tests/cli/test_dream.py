@@ -1,12 +1,14 @@
 """`ao dream`: what it prints and keeps, and what it refuses before anything is loaded."""
 
 import json
+from shutil import copytree
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from activation_oracles.cli.main import main
 from activation_oracles.types import Activations
-from activation_oracles.world.load import load_demo
+from activation_oracles.world.load import DATA, ORACLE, load_demo
 
 QUESTION = "What is the model thinking about?"
 
@@ -75,6 +77,31 @@ def test_what_the_target_does_is_charged_for_by_name(asked, tmp_path):
     assert row["trace"]["effect lost"][0] == pytest.approx(0, abs=1e-4)
 
 
+def test_several_oracles_are_deceived_at_once_and_another_is_asked(asked, tmp_path):
+    for name in ("second", "third"):
+        copytree(DATA / ORACLE, tmp_path / name)
+    # Half of what the village's oracle learned: another oracle, which is harder to deceive by it.
+    weights = tmp_path / "second" / "adapter_model.safetensors"
+    half = {key: one if "lora_A" in key else one / 2 for key, one in load_file(weights).items()}
+    save_file(half, weights)
+    asks = ("--question", QUESTION, "--answer", "moon", "--seeds", "1", "--layer", "4")
+    more = ("--also", str(tmp_path / "second"), "--others", str(tmp_path / "third"))
+    code, out, _ = asked(*asks, *more, "--out", str(tmp_path / "both"))
+    assert code == 0
+    [row] = json.loads((tmp_path / "both" / "dreams.json").read_text())
+    believe = row["probabilities"]
+    assert list(believe) == ["oracle", "second", "third"]
+    assert believe["third"] == pytest.approx(believe["oracle"], abs=1e-4), "it is the same oracle"
+    assert believe["second"] != pytest.approx(believe["oracle"], abs=1e-4)
+    attacked = min(believe["oracle"], believe["second"])
+    assert row["probability"] == pytest.approx(attacked, abs=1e-4), "the least of those attacked"
+    assert row["believed"]
+    assert f"oracle {believe['oracle']:.3f}, second {believe['second']:.3f}, third" in out
+    assert asked(*asks, "--out", str(tmp_path / "one"))[0] == 0
+    [alone] = json.loads((tmp_path / "one" / "dreams.json").read_text())
+    assert alone["probabilities"] == {}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -86,6 +113,7 @@ def test_what_the_target_does_is_charged_for_by_name(asked, tmp_path):
         (("--question", "What?", "--answer", "moon", "--promote", "Hello."), "--prompt"),
         (("--question", "What?", "--answer", "moon", "--prompt", "Hello."), "both or neither"),
         (("--question", "What?", "--answer", "moon", "--bound", "1"), "--around"),
+        (("--question", "What?", "--answer", "moon", "--also", "a/b", "c/b"), "names of their own"),
     ],
 )
 def test_what_cannot_be_dreamt_is_refused(asked, settings, message):

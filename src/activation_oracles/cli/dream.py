@@ -1,14 +1,14 @@
 """`ao dream`: vectors of which an oracle says what it is told to say, made by gradient."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from activation_oracles.cli.dreaming import Attacked
+from activation_oracles.cli.dreaming import Attacked, OtherOracles
 from activation_oracles.cli.steer import listed
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.files import naming_what_fails, writing
@@ -35,6 +35,7 @@ class Dream:
     """Search for vectors that make an oracle give an answer; see docs/dream.md."""
 
     attacked: Annotated[Attacked, tyro.conf.arg(name="")] = field(default_factory=Attacked)
+    beside: Annotated[OtherOracles, tyro.conf.arg(name="")] = field(default_factory=OtherOracles)
     question: tuple[str, ...]
     """What the oracle is asked; of several, all answers are wanted at once."""
     answer: tuple[str, ...]
@@ -104,22 +105,32 @@ class Dream:
         if self.out is not None:
             check_free(Path(self.out))
         oracle, target = self.attacked.open("ao dream")
+        more = self.beside.load(oracle)
         layer = self.attacked.chosen_layer(oracle)
+        from activation_oracles.dreams.beliefs import believed
         from activation_oracles.dreams.dream import Attempt, dream
         from activation_oracles.types import Activations
 
         starts = self.starts(oracle)
         around = None if self.around is None else Activations.load(self.around)
         attempts = [Attempt(str(n), wish, start, around) for n, start in enumerate(starts)]
-        found = dream(oracle, attempts, layer=layer, config=config, terms=self.terms(target, layer))
+        everyone = {"oracle": oracle, **more}
+        deceived = list(everyone.values())[: 1 + len(self.beside.also)]
+        found = dream(
+            deceived, attempts, layer=layer, config=config, terms=self.terms(target, layer)
+        )
         shown = [one.vector if around is None else moved(around, one.vector) for one in found]
         said = oracle.ask(shown, list(dict.fromkeys(self.question)))
         assert isinstance(said, list)
+        wishes = [wish] * len(found)
+        beliefs = {name: believed(one, wishes, shown) for name, one in everyone.items() if more}
         print(f"{wish} (layer {layer})")
-        for one, answers in zip(found, said, strict=True):
+        for row, (one, answers) in enumerate(zip(found, said, strict=True)):
             print(told(one, [answer.text for answer in answers]))
+            if beliefs:
+                print(told_beliefs({name: some[row] for name, some in beliefs.items()}))
         if self.out is not None:
-            save(Path(self.out), found)
+            save(Path(self.out), found, beliefs)
 
     def config(self) -> "DreamConfig":
         """Return how to search."""
@@ -189,6 +200,11 @@ def told(one: "Dreamt", said: Sequence[str]) -> str:
     return f"  {one.name}: {end} ({one.probability:.3f}, {one.steps} steps{costs}): {answers}"
 
 
+def told_beliefs(probabilities: "Mapping[str, float]") -> str:
+    """Return the line that tells who believes a dream."""
+    return "     " + ", ".join(f"{name} {one:.3f}" for name, one in probabilities.items())
+
+
 def check_free(folder: Path) -> None:
     """Refuse a folder that holds dreams, before any are dreamt.
 
@@ -199,8 +215,13 @@ def check_free(folder: Path) -> None:
         raise DataError(f"{folder} holds dreams already. Name another folder.")
 
 
-def save(folder: Path, found: "Sequence[Dreamt]") -> None:
+def save(folder: Path, found: "Sequence[Dreamt]", beliefs: "Mapping[str, Sequence[float]]") -> None:
     """Write a vector file each, and one file of what they came to.
+
+    Args:
+        folder: where; made if need be.
+        found: the dreams.
+        beliefs: how probable each oracle finds each, by its name; empty where there is but one.
 
     Raises:
         DataError: the folder cannot be written.
@@ -211,7 +232,10 @@ def save(folder: Path, found: "Sequence[Dreamt]") -> None:
         with writing(folder / f"{one.name}.safetensors") as part:
             one.vector.save(part)
     with writing(folder / DREAMS) as part:
-        rows = [_row(one) for one in found]
+        rows = [
+            _row(one) | {"probabilities": {name: some[row] for name, some in beliefs.items()}}
+            for row, one in enumerate(found)
+        ]
         part.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from activation_oracles.errors import ConfigError
@@ -84,3 +85,41 @@ class Attacked:
     def chosen_layer(self, oracle: "Oracle") -> int:
         """Return where vectors are added."""
         return oracle.card.usual_layers[0] if self.layer is None else self.layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherOracles:
+    """Oracles for the same model beside the first."""
+
+    also: tuple[str, ...] = ()
+    """Other oracles for the same model (folders or hub ids), which every vector should deceive
+    together with the first."""
+    others: tuple[str, ...] = ()
+    """Other oracles for the same model (folders or hub ids), who are asked but not attacked."""
+
+    def __post_init__(self) -> None:
+        names = list(map(_name, self._given))
+        if len({*names, "oracle"}) <= len(names):
+            raise ConfigError(f"Other oracles need names of their own, none `oracle`: got {names}.")
+
+    @property
+    def _given(self) -> tuple[str, ...]:
+        return (*self.also, *self.others)
+
+    def load(self, oracle: "Oracle") -> "dict[str, Oracle]":
+        """Load those that are attacked with the first, then those that are only asked.
+
+        Raises:
+            OracleError: one cannot be loaded, or does not belong to the model.
+        """
+        from activation_oracles.oracle.oracle import Oracle
+
+        return {
+            _name(one): Oracle.from_pretrained(one, model=oracle.model, name=_name(one))
+            for one in self._given
+        }
+
+
+def _name(source: str) -> str:
+    """Return what an oracle is called in its model, and in what is printed."""
+    return Path(source).name

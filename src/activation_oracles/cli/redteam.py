@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from activation_oracles.cli.dreaming import Attacked
-from activation_oracles.errors import ConfigError
+from activation_oracles.cli.dreaming import Attacked, OtherOracles
 
 if TYPE_CHECKING:
     from activation_oracles.dreams.battery import BatteryConfig
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from activation_oracles.dreams.running import Run
     from activation_oracles.dreams.summary import Summary
     from activation_oracles.models.target import Target
-    from activation_oracles.oracle.oracle import Oracle
 
 IN_VILLAGE: dict[str, Any] = {
     "asked": "{text} It is the",
@@ -44,11 +42,7 @@ class RedTeam:
     """YAML file of concepts; by default the village's own, or for other models a general set."""
     limit: int | None = None
     """Attack only the first so many concepts."""
-    also: tuple[str, ...] = ()
-    """Other oracles for the same model (folders or hub ids), which every vector should deceive
-    together with the first."""
-    others: tuple[str, ...] = ()
-    """Other oracles for the same model (folders or hub ids), who are asked but not attacked."""
+    beside: Annotated[OtherOracles, tyro.conf.arg(name="")] = field(default_factory=OtherOracles)
     layers: tuple[int, ...] = ()
     """Other layers that oracles are told a vector is from."""
     judges: tuple[Literal["named", "words", "model"], ...] = ("named", "words", "model")
@@ -87,13 +81,13 @@ class RedTeam:
         from activation_oracles.dreams.summary import summarise
 
         run = Run(
-            {"oracle": oracle, **self.other_oracles(oracle)},
+            {"oracle": oracle, **self.beside.load(oracle)},
             target,
             concepts,
             neutral,
             config,
             self.judged_by(target, concepts),
-            num_attacked=1 + len(self.also),
+            num_attacked=1 + len(self.beside.also),
         )
         folder = Path(self.out)
         made = attack(run, folder, about=self.about(run), progress=_shown)
@@ -117,7 +111,7 @@ class RedTeam:
             "also": also or None,
             "target": provenance.fingerprint,
             "adapter": provenance.adapter,
-            "others": list(self.others),
+            "others": list(self.beside.others),
             "judges": list(run.judges),
             "concepts": [one.model_dump(mode="json") for one in run.concepts],
             **run.config.model_dump(mode="json"),
@@ -159,19 +153,6 @@ class RedTeam:
             randoms=self.randoms,
             layers=self.layers,
         )
-
-    def other_oracles(self, oracle: "Oracle") -> "dict[str, Oracle]":
-        """Load the oracles that are attacked with the first, then those that are only asked."""
-        from activation_oracles.oracle.oracle import Oracle
-
-        given = (*self.also, *self.others)
-        names = [Path(one).name for one in given]
-        if len({*names, "oracle"}) <= len(names):
-            raise ConfigError(f"Other oracles need names of their own, none `oracle`: got {names}.")
-        return {
-            name: Oracle.from_pretrained(one, model=oracle.model, name=name)
-            for name, one in zip(names, given, strict=True)
-        }
 
     def judged_by(self, target: "Target", concepts: "Sequence[Concept]") -> "Mapping[str, Judge]":
         """Return who tells whether a reply shows the concept."""

@@ -12,7 +12,7 @@ from activation_oracles.dreams.wishes import Says, Wish
 from activation_oracles.oracle.collate import Batch
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.oracle.prompt import Prompt
-from activation_oracles.types import Example
+from activation_oracles.types import Activations, Example
 
 LAID_OUT = 8
 """Batches of prompts that are kept: which dreams go on changes a few times in a run."""
@@ -63,6 +63,18 @@ class Beliefs:
 
     def _laid_out(self, said: tuple[Says, ...]) -> Batch:
         return self.oracle.lay_out([self._prompts[one] for one in said], [True] * len(said))
+
+
+def believed(oracle: Oracle, wishes: Sequence[Wish], shown: Sequence[Activations]) -> list[float]:
+    """Return how probable an oracle finds each wish of the reading that it is shown."""
+    found: list[float] = []
+    for wish, reading in zip(wishes, shown, strict=True):
+        layers = tuple(dict.fromkeys(reading.layers))
+        beliefs = Beliefs(oracle, [wish], layers=layers, slots=len(reading) // len(layers))
+        vectors = reading.vectors.detach().float().to(oracle.model.device)
+        with torch.no_grad():
+            found.append(beliefs.log_probabilities(vectors[None], [0]).exp().item())
+    return found
 
 
 def _prompts(
