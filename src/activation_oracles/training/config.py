@@ -90,6 +90,15 @@ class Grounding(Settings):
     """After which block; by default the last one that the adapter changes."""
 
 
+class Noise(Settings):
+    """Random directions added to readings in training, which hardens an oracle for other models."""
+
+    share: float = Field(default=0.0, ge=0, le=1)
+    """Of all times that a reading is shown: how often noise is added to it. 0 does without."""
+    strength: float = Field(default=1.0, gt=0)
+    """The most that is added, in lengths of each vector; how much is drawn evenly, up to that."""
+
+
 class TrainConfig(Settings):
     """A training run: which model, on which examples, how."""
 
@@ -108,6 +117,8 @@ class TrainConfig(Settings):
     from those; wants a `start` that answers already."""
     grounding: Grounding = Grounding()
     """With a `weight`, learn to read slots like words, beside answering."""
+    noise: Noise = Noise()
+    """With a `share`, show some readings with noise; words that slots are held to have none."""
     output: str
     """Folder for the oracle, its settings, metrics and checkpoints."""
     resume: bool = False

@@ -15,6 +15,7 @@ from torch import Tensor
 from activation_oracles.errors import MismatchError
 from activation_oracles.training.ahead import Ahead
 from activation_oracles.training.config import TrainConfig
+from activation_oracles.training.noise import noised
 from activation_oracles.training.parts import Share, lay_out, share_of
 from activation_oracles.training.prepare import Run
 from activation_oracles.training.words import Aims, aims
@@ -51,17 +52,23 @@ def shares(run: Run, done: int, ahead: Ahead) -> Generator[tuple[Share, Readings
     the adapter stays switched on: to switch it walks through all layers of a model.
     """
     here, before = tee(_windows(run, done))
-    left = chain.from_iterable(window[skip:] for window, skip in before)
+    left = chain.from_iterable(window[skip:] for window, skip, _ in before)
     laid = ahead(partial(lay_out, run), islice(left, run.num_steps - done))
-    for window, skip in here:
-        found = read(run, [index for batch in window for index in share_of(batch)])
+    for window, skip, start in here:
+        indices = [index for batch in window for index in share_of(batch)]
+        found = read(run, indices, window=start)
         with run.oracle.model.training(run.oracle.adapter):
             for share in islice(laid, len(window) - skip):
                 yield share, found
 
 
-def read(run: Run, indices: Sequence[int]) -> Readings:
+def read(run: Run, indices: Sequence[int], *, window: int = 0) -> Readings:
     """Return what examples show, and what some of them are held to.
+
+    Args:
+        run: the run.
+        indices: the examples.
+        window: where the window begins that they belong to, in batches.
 
     Raises:
         MismatchError: some of it is not finite; asked here, once for many, as a device must wait.
@@ -77,14 +84,20 @@ def read(run: Run, indices: Sequence[int]) -> Readings:
             "holds NaN or infinity. Check where it comes from: fp16 overflows, and own vectors are "
             "taken as they are."
         )
-    return Readings(dict(zip(indices, vectors, strict=True)), aims(run, indices))
+    shown: dict[int, Tensor | None] = {}
+    for index, example, one in zip(indices, examples, vectors, strict=True):
+        if one is not None:
+            one = noised(run.config, example, one, index=index, window=window)
+        shown[index] = one
+    return Readings(shown, aims(run, indices))
 
 
-def _windows(run: Run, done: int) -> Iterator[tuple[list[list[int]], int]]:
-    """Yield the windows that are not all behind the first `done` batches, and how many are."""
+def _windows(run: Run, done: int) -> Iterator[tuple[list[list[int]], int, int]]:
+    """Yield the windows that are not all behind the first `done` batches, how many of their batches
+    are, and how many batches come before them."""
     number = 0
     for epoch in range(run.config.epochs):
         for window in run.windows(epoch):
             start, number = number, number + len(window)
             if start < run.num_steps and number > done:
-                yield window, max(0, done - start)
+                yield window, max(0, done - start), start
