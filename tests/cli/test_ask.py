@@ -1,8 +1,11 @@
 import json
+import re
 
 import pytest
 
 from activation_oracles.cli.main import main
+from activation_oracles.models.target import Target
+from activation_oracles.world.load import DATA
 
 QUESTION = ("--question", "What is the secret word?")
 
@@ -47,6 +50,27 @@ def test_json_says_where_the_answer_comes_from(ask, tiny_model, adapter_folder, 
     assert answer["provenance"]["adapter"].startswith(adapter_folder.name)
     assert set(answer["controls"]) == {"nothing", "base", "asked as text", "donor"}
     assert answer["controls"]["base"]["provenance"]["adapter"] is None
+
+
+def test_what_an_abstainer_finds_no_answer_to_is_told_with_the_guess(ask):
+    settings = ("--text", "Tom is in the garden.", "--dtype", "float32", *QUESTION)
+    village = {"target": DATA / "base", "oracle": DATA / "oracle"}
+    second = ("--abstainer", str(DATA / "abstainer"))
+    _, alone, _ = ask(*settings, **village)
+    code, output, _ = ask(*settings, *second, **village)
+    assert code == 0
+    blind = {line.split()[0]: line for line in output.splitlines()[1:]}
+    guess = next(line.split()[1] for line in alone.splitlines() if line.startswith("  nothing"))
+    assert blind["nothing"].endswith(f"I cannot tell.  [best guess {guess!r}]")
+    _, output, _ = ask(*settings, *second, "--how-sure", "likelihood", **village)
+    assert re.search(rf"nothing +I cannot tell\.  \[0\.\d\d, best guess {guess!r}\]", output)
+
+
+def test_an_abstainer_that_is_not_there_is_refused_before_a_model_is_loaded(ask, monkeypatch):
+    monkeypatch.setattr(Target, "from_pretrained", lambda *_, **__: pytest.fail("loaded"))
+    code, output, errors = ask("--text", "green apples", "--abstainer", "./nowhere", *QUESTION)
+    assert (code, output) == (2, "")
+    assert "nowhere" in errors
 
 
 def test_a_difference_is_told_with_its_strength_and_shown_by_it(ask, adapter_folder):

@@ -1,6 +1,5 @@
 """What an oracle of the village says to questions with an answer and without, and how surely."""
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ READ = ("secret", "brief", "concept", "people", "classification")
 COUNT = 600
 LONGEST = 8
 PRECISION = 0.9
+GROUPS = ("answerable", "absent", "nothing", "random", "withheld groups", "organisms")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,15 @@ class Found:
     other_half: tuple[Said, ...]
 
 
-def measure(demo: Demo, oracle: Oracle, development: Sequence[Said]) -> Found:
+@dataclass(frozen=True)
+class Asked:
+    """An oracle, and perhaps another that says of what there is no answer to."""
+
+    oracle: Oracle
+    abstainer: Oracle | None = None
+
+
+def measure(demo: Demo, oracle: Asked, development: Sequence[Said]) -> Found:
     """Ask an oracle everything; wordings are those that no oracle trains on.
 
     Args:
@@ -93,7 +101,7 @@ def measure(demo: Demo, oracle: Oracle, development: Sequence[Said]) -> Found:
     return Found(tuple(said), tuple(development), result.curve, result.threshold, others)
 
 
-def interviewed(demo: Demo, oracle: Oracle) -> list[Said]:
+def interviewed(demo: Demo, oracle: Asked) -> list[Said]:
     """Ask an oracle of all organisms of a village, as its scoreboard does."""
     said: list[Said] = []
     for card in demo.organisms:
@@ -130,12 +138,13 @@ def _shown(base: Target, examples: Sequence[Example]) -> list[Tensor | None]:
 
 
 def _said(
-    oracle: Oracle,
+    asked: Asked,
     examples: Sequence[Example],
     vectors: Sequence[Tensor | None],
     group: str,
     units: Sequence[str] | None = None,
 ) -> list[Said]:
+    oracle = asked.oracle
     said = oracle.answer(examples, vectors, max_new_tokens=LONGEST)
     refused = [row for row, text in enumerate(said) if abstains(text)]
     guesses = list(said)
@@ -145,10 +154,13 @@ def _said(
         rows = [examples[row] for row in refused], [vectors[row] for row in refused]
         for row, [drawn] in zip(refused, oracle.samples(*rows, how), strict=True):
             guesses[row] = drawn.text
+    if asked.abstainer is not None:
+        others = asked.abstainer.answer(examples, vectors, max_new_tokens=LONGEST)
+        refused = [row for row, text in enumerate(others) if abstains(text)]
     believed = [
         replace(one, answer=text or " ") for one, text in zip(examples, guesses, strict=True)
     ]
-    sure = [math.exp(-loss) for loss in oracle.losses(believed, vectors)]
+    sure = oracle.likelihood_of(believed, vectors)
     return [
         Said(
             one,
@@ -165,7 +177,15 @@ def _said(
 def tables(found: Mapping[str, Found]) -> str:
     """Return everything as markdown."""
     return (
-        "\n\n".join([_refusals(found), _calibrations(found), _taboo(found), _agreement(found)])
+        "\n\n".join(
+            [
+                _refusals(found),
+                _given(found),
+                _calibrations(found),
+                _taboo(found),
+                _agreement(found),
+            ]
+        )
         + "\n"
     )
 
@@ -183,12 +203,39 @@ def _share(said: Sequence[Said], value: Callable[[Said], float]) -> str:
     return f"{one.score:.3f} ({one.low:.3f} to {one.high:.3f})"
 
 
-def _refusals(found: Mapping[str, Found]) -> str:
-    """Tell how often it refuses by itself, and below the threshold, and what is right."""
-    groups = ("answerable", "absent", "nothing", "random", "withheld groups", "organisms")
+def _given(found: Mapping[str, Found]) -> str:
+    """Tell what is given, and how much of it is right, by the curve of development organisms."""
     rows: list[list[str]] = []
     for name, one in found.items():
-        for group in groups:
+        curve, right = _of_development(one), [each.right for each in one.development]
+        sure = [curve.apply(each.confidence) for each in one.development]
+        chosen = threshold_for(sure, right, PRECISION)
+        if chosen is None:
+            continue
+        for group in GROUPS:
+            said = [each for each in one.said if each.group == group]
+
+            def is_given(
+                each: Said, curve: Calibrator = curve, least: float = chosen.threshold
+            ) -> bool:
+                return not each.refused and curve.apply(each.confidence) >= least
+
+            given = [each for each in said if is_given(each)]
+            row = [name, group, str(len(said)), _share(said, lambda each: float(is_given(each)))]
+            rows.append([*row, _share(given, lambda each: each.right) if given else "-"])
+    return _table(["oracle", "asked", "n", "given", "right of these"], rows)
+
+
+def _of_development(one: Found) -> Calibrator:
+    said = one.development
+    return _platt([each.confidence for each in said], [each.right for each in said])
+
+
+def _refusals(found: Mapping[str, Found]) -> str:
+    """Tell how often it refuses by itself, and below the threshold, and what is right."""
+    rows: list[list[str]] = []
+    for name, one in found.items():
+        for group in GROUPS:
             said = [each for each in one.said if each.group == group]
 
             def is_low(each: Said, one: Found = one) -> bool:
@@ -218,9 +265,7 @@ def _calibrations(found: Mapping[str, Found]) -> str:
     for name, one in found.items():
         organisms = [each for each in one.said if each.group == "organisms"]
         withheld = [each for each in one.said if each.group == "withheld groups"]
-        other = _platt(
-            [each.confidence for each in one.development], [each.right for each in one.development]
-        )
+        other = _of_development(one)
         for fitted_on, curve, measured_on, said in (
             ("half of the base's", one.curve, "the other half", one.other_half),
             ("half of the base's", one.curve, "withheld groups", withheld),

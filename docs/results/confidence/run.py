@@ -3,23 +3,25 @@
     ao world build --out runs/world --part organisms     # in a copy of the shipped village
     python docs/results/confidence/run.py runs/confidence runs/world
 
-Three oracles stand side by side: the one that ships; the same after learning on, one example in
-five without an answer; and that one after practice on its own graded answers.
+Four stand side by side: the oracle that ships; the same with the abstainer that ships with it; the
+same after learning on, one example in five without an answer; and that one after practice on its
+own graded answers.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import torch
-from measure import Found, interviewed, measure, tables
+from measure import Asked, Found, interviewed, measure, tables
 
 from activation_oracles.evals.grade import exact
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks import store
 from activation_oracles.training.config import Grounding, Lora, Practice, TrainConfig
 from activation_oracles.training.loop import train
-from activation_oracles.world.load import DATA, ORACLE, Demo, load_demo
+from activation_oracles.world.load import ABSTAINER, DATA, ORACLE, Demo, load_demo
 from activation_oracles.world.organisms import LINEAR
 from activation_oracles.world.questions import SHARES, questions
 from activation_oracles.world.recipe import Recipe
@@ -34,7 +36,7 @@ ASKED = {**SHARES, "secret": 34, "in words": 4, "context": 2, "recital": 4}
 
 
 def main(output: str, village: str) -> None:
-    """Train what is not there, measure all three, and write the tables."""
+    """Train what is not there, measure all four, and write the tables."""
     torch.set_num_threads(1)
     folder = Path(output)
     demo = load_demo()
@@ -44,14 +46,29 @@ def main(output: str, village: str) -> None:
         train(_learning_on(demo, folder, abstaining), model=demo.model)
     if not (practised / "ao_config.json").exists():
         train(_practice(demo, folder, abstaining, practised), model=demo.model, grade=exact)
-    homes = {"shipped": DATA / ORACLE, "abstaining": abstaining, "practised": practised}
+    homes = {
+        "shipped": (DATA / ORACLE,),
+        "with its abstainer": (DATA / ORACLE, DATA / ABSTAINER),
+        "abstaining": (abstaining,),
+        "practised": (practised,),
+    }
     found: dict[str, Found] = {}
-    for name, home in homes.items():
-        # A model of its own: an adapter that is loaded stays in it.
-        asked = [load_demo(Path(village), development=True), load_demo()]
-        own = [Oracle.from_pretrained(str(home), model=each.model) for each in asked]
-        found[name] = measure(asked[1], own[1], interviewed(asked[0], own[0]))
+    for name, own in homes.items():
+        # Models of their own: an adapter that is loaded stays in one.
+        others, demo = load_demo(Path(village), development=True), load_demo()
+        development = interviewed(others, _loaded(others, own))
+        found[name] = measure(demo, _loaded(demo, own), development)
     (folder / "tables.md").write_text(tables(found), encoding="utf-8")
+
+
+def _loaded(demo: Demo, homes: Sequence[Path]) -> Asked:
+    names = ("oracle", "abstainer")
+    return Asked(
+        *(
+            Oracle.from_pretrained(str(home), model=demo.model, name=name)
+            for name, home in zip(names, homes, strict=False)
+        )
+    )
 
 
 def _write_questions(demo: Demo, folder: Path) -> None:

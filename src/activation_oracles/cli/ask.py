@@ -133,7 +133,8 @@ def _line(answer: "Answer") -> str:
     else:
         said = " | ".join(answer.samples or (answer.text,))
     if answer.confidence is None:
-        return said
+        return said if answer.guess is None else f"{answer.text}  [best guess {answer.guess!r}]"
     if answer.guess is not None:
-        return f"{answer.text}  [{answer.confidence:.2f}, best guess {answer.guess!r}: {said}]"
+        beside = "" if said == answer.text else f": {said}"
+        return f"{answer.text}  [{answer.confidence:.2f}, best guess {answer.guess!r}{beside}]"
     return f"{answer.text}  [{answer.confidence:.2f}: {said}]"

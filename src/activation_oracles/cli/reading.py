@@ -39,6 +39,9 @@ class Reading:
     """Folder or hub id of the model to read."""
     oracle: str
     """Folder or hub id of the oracle trained for that model."""
+    abstainer: str | None = None
+    """Folder or hub id of another oracle for that model, taught to say that it cannot tell: where
+    it says so, the oracle's answer is kept as a guess."""
     adapter: str | None = None
     """Folder or hub id of an adapter to read the target under."""
     text: str | None = None
@@ -84,16 +87,10 @@ class Reading:
 
         from activation_oracles.models.chat import check_source
         from activation_oracles.models.target import Difference, Target
-        from activation_oracles.oracle.card import Card
-        from activation_oracles.oracle.hub_files import folder_of
-        from activation_oracles.oracle.oracle import Oracle
 
         # What needs no model is looked at first: to load one may take minutes.
         check_source(source)
-        if self.adapter is not None:
-            folder_of(self.adapter)
-        if folder_of(self.oracle) is not None:
-            Card.load(self.oracle)
+        self._check_folders()
 
         if not sys.stderr.isatty():
             logging.disable_progress_bar()
@@ -107,7 +104,7 @@ class Reading:
             attention=self.attention,
             quantize=self.quantize,
         )
-        oracle = Oracle.from_pretrained(self.oracle, model=target.model)
+        oracle = self._oracle(target)
         usual = oracle.card.usual_layers
         if every_layer:
             usual = tuple(sorted({*oracle.card.trained_layers, *usual}))
@@ -116,6 +113,26 @@ class Reading:
         if self.in_proportion is not None:
             oracle = oracle.in_proportion(self.in_proportion)
         return Opened(target=target, oracle=oracle, source=source, activations=activations)
+
+    def _check_folders(self) -> None:
+        """Refuse adapters that lie in no folder here and are no hub's, and malformed cards."""
+        from activation_oracles.oracle.card import Card
+        from activation_oracles.oracle.hub_files import folder_of
+
+        if self.adapter is not None:
+            folder_of(self.adapter)
+        for one in (self.oracle, self.abstainer):
+            if one is not None and folder_of(one) is not None:
+                Card.load(one)
+
+    def _oracle(self, target: "Target") -> "Oracle":
+        from activation_oracles.oracle.oracle import Oracle
+
+        oracle = Oracle.from_pretrained(self.oracle, model=target.model)
+        if self.abstainer is None:
+            return oracle
+        abstainer = Oracle.from_pretrained(self.abstainer, model=target.model, name="abstainer")
+        return oracle.with_abstainer(abstainer)
 
     def source(self) -> "str | Chat":
         """Return the text or chat to read.

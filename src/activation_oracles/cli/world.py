@@ -15,8 +15,8 @@ class BuildWorld:
     """
 
     part: tuple[str, ...] = ()
-    """Some of: tokenizer, base, organisms, oracle, scores. A part needs those before it; by
-    default all."""
+    """Some of: tokenizer, base, organisms, oracle, abstainer, confidence, scores. A part needs
+    those before it; by default all."""
     again: bool = False
     """Make the parts anew, even where they are finished."""
     out: str = "world"

@@ -1,9 +1,10 @@
 """From a question and what is shown to answers: said freely or chosen, and how sure they are."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from activation_oracles.errors import ConfigError
+from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.caveats import caveats, caveats_of_lift, caveats_of_strength
 from activation_oracles.oracle.choosing import probabilities
@@ -18,6 +19,9 @@ from activation_oracles.oracle.confidence import (
 )
 from activation_oracles.types import Answer
 
+LONGEST_REFUSAL = 8
+"""Tokens by which an abstainer has said that it cannot tell."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answering:
@@ -26,6 +30,32 @@ class Answering:
     asker: Asker
     note: str
     """A warning for every answer, as that the oracle carries no card."""
+    abstainer: Asker | None = None
+    """Another oracle, which says of what there is no answer to; this one's answer is a guess then.
+    """
+
+    def in_proportion(self, times: float) -> "Answering":
+        """Return the same, which shows differences at so many times their relative strength.
+
+        Raises:
+            ConfigError: `times` is negative or not finite.
+        """
+        if not (math.isfinite(times) and times >= 0):
+            raise ConfigError(f"Slots are written at 0 or more times their strength, got {times}.")
+        return replace(self, asker=replace(self.asker, in_proportion=times))
+
+    def with_abstainer(self, abstainer: Asker) -> "Answering":
+        """Return the same, with another oracle that says of what there is no answer to.
+
+        Raises:
+            MismatchError: the other is not in this oracle's model.
+        """
+        if abstainer.model is not self.asker.model:
+            raise MismatchError(
+                f"The abstainer is in a copy of {abstainer.model.name!r} of its own: load it with "
+                "`model=` this oracle's."
+            )
+        return replace(self, abstainer=abstainer)
 
     def say(
         self,
@@ -35,6 +65,41 @@ class Answering:
         shown: Sequence[Shown],
     ) -> list[Answer]:
         """Answer freely, all in one batch.
+
+        Raises:
+            ConfigError: confidence by a method that this way of asking has nothing for.
+        """
+        return self._withheld(shown, self._said(decoding, how_sure, on_text, shown))
+
+    def choose(
+        self, choices: Sequence[str], how_sure: HowSure | None, shown: Sequence[Shown]
+    ) -> list[Answer]:
+        """Let every question be answered by one of the choices.
+
+        Raises:
+            ConfigError: confidence by another method than `choice`.
+        """
+        return self._withheld(shown, self._chosen(choices, how_sure, shown))
+
+    def _withheld(self, shown: Sequence[Shown], answers: list[Answer]) -> list[Answer]:
+        """Keep as a guess whatever the abstainer finds no answer to."""
+        if self.abstainer is None:
+            return answers
+        asked = [self.abstainer.show(one) for one in shown]
+        drawn = self.abstainer.generate(asked, Decoding(max_new_tokens=LONGEST_REFUSAL))
+        return [
+            replace(one, text=said.text, guess=_believed(one)) if abstains(said.text) else one
+            for one, [said] in zip(answers, drawn, strict=True)
+        ]
+
+    def _said(
+        self,
+        decoding: Decoding,
+        how_sure: HowSure | None,
+        on_text: Callable[[str], None] | None,
+        shown: Sequence[Shown],
+    ) -> list[Answer]:
+        """Answer freely, as this oracle alone does.
 
         Raises:
             ConfigError: confidence by a method that this way of asking has nothing for.
@@ -66,10 +131,10 @@ class Answering:
         found = self._lifted(shown, found)
         return [self._settled(one, sure, how_sure) for one, sure in zip(found, stated, strict=True)]
 
-    def choose(
+    def _chosen(
         self, choices: Sequence[str], how_sure: HowSure | None, shown: Sequence[Shown]
     ) -> list[Answer]:
-        """Let every question be answered by one of the choices.
+        """Choose, as this oracle alone does.
 
         Raises:
             ConfigError: confidence by another method than `choice`.

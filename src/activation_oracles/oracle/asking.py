@@ -17,7 +17,7 @@ from activation_oracles.models.merging import merging
 from activation_oracles.models.read import logits_only_at
 from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
-from activation_oracles.oracle.collate import Batch, collate
+from activation_oracles.oracle.collate import Batch, Shows, collate
 from activation_oracles.oracle.drawing import Decoding, Drawn, Streamer, drawn_from
 from activation_oracles.oracle.prefill import (
     Prefill,
@@ -55,11 +55,6 @@ class Asker:
     """Times the relative strength of a difference at which its slots are written; None writes all
     at the oracle's own strength."""
 
-    @property
-    def weighs(self) -> bool:
-        """Whether differences are written by their strength."""
-        return self.in_proportion is not None
-
     def batch(self, asked: Sequence[Asked], *, whole: bool) -> Batch:
         """Pad prompts, with their answers (`whole`) or to be answered."""
         shown = [one.vectors for one in asked]
@@ -85,6 +80,11 @@ class Asker:
             )
             for one in examples
         ]
+
+    def asked(self, examples: Sequence[Example], vectors: Shows, *, answered: bool) -> list[Asked]:
+        """Write the prompts of examples, as `prompts`, each with what it is shown."""
+        prompts = self.prompts(examples, answered=answered)
+        return [Asked(prompt, shown) for prompt, shown in zip(prompts, vectors, strict=True)]
 
     def show(self, shown: Shown, answer: str | None = None) -> Asked:
         """Write the prompt that shows a reading.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from activation_oracles.errors import DataError
 from activation_oracles.oracle.asking import Asker, Shown
 from activation_oracles.oracle.calibrator import Calibrator, Method
+from activation_oracles.oracle.sharing import Asked
 from activation_oracles.types import Answer
 
 SMALLEST = 1e-12
@@ -84,12 +85,15 @@ def likelihoods(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> l
     Answers without words have none: 0.
     """
     asked = [asker.show(one, text or " ") for one, text in zip(shown, texts, strict=True)]
+    found = of_answers(asker, asked)
+    return [one if text else 0.0 for one, text in zip(found, texts, strict=True)]
+
+
+def of_answers(asker: Asker, asked: Sequence[Asked]) -> list[float]:
+    """Return the probability of each prompt's answer: as `likelihoods`."""
     rows = asker.likelihood(asked)
     lengths = [one.prompt.answer_end - one.prompt.answer_start + 1 for one in asked]
-    return [
-        math.exp(sum(row[:length]) / length) if text else 0.0
-        for text, row, length in zip(texts, rows, lengths, strict=True)
-    ]
+    return [math.exp(sum(row[:length]) / length) for row, length in zip(rows, lengths, strict=True)]
 
 
 def lifts(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> list[float | None]:

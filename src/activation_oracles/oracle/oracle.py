@@ -1,9 +1,7 @@
 """The oracle: a language model under its own adapter, asked about activations."""
 
-import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Unpack, overload
@@ -12,13 +10,13 @@ from jaxtyping import Float
 from peft import LoraConfig
 from torch import Tensor
 
-from activation_oracles.errors import ConfigError, DataError
+from activation_oracles.errors import DataError
 from activation_oracles.models.load import How, LanguageModel, load
 from activation_oracles.oracle.answering import Answering
-from activation_oracles.oracle.asking import Asked, Asker, Decoding, Shown
+from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, Shows
-from activation_oracles.oracle.confidence import HowSure
+from activation_oracles.oracle.confidence import HowSure, of_answers
 from activation_oracles.oracle.controls import Control, answer_with_controls
 from activation_oracles.oracle.drawing import Drawn
 from activation_oracles.oracle.inputs import check_choices, listed, listed_questions, one_each
@@ -26,7 +24,7 @@ from activation_oracles.oracle.prompt import Prompt
 from activation_oracles.oracle.readme import write_readme
 from activation_oracles.oracle.released import assumed_card, base_of
 from activation_oracles.oracle.sharing import followed_by
-from activation_oracles.oracle.sweeping import Sweep, tabulate
+from activation_oracles.oracle.sweeping import Sweep, swept
 from activation_oracles.types import Activations, Answer, Example
 
 
@@ -91,11 +89,22 @@ class Oracle:
         Raises:
             ConfigError: `times` is negative or not finite.
         """
-        if not (math.isfinite(times) and times >= 0):
-            raise ConfigError(f"Slots are written at 0 or more times their strength, got {times}.")
+        return self._asking(self._answering.in_proportion(times))
+
+    def with_abstainer(self, abstainer: "Oracle") -> "Oracle":
+        """Return the same oracle, which says that it cannot tell where another one would.
+
+        What learning to abstain costs, the other alone has paid: this one's answer is kept as the
+        guess. `ask`, `choose` and `sweep` ask both, their controls too.
+
+        Raises:
+            MismatchError: the other is not in this oracle's model.
+        """
+        return self._asking(self._answering.with_abstainer(abstainer._asker))
+
+    def _asking(self, answering: Answering) -> "Oracle":
         same = Oracle(self.model, self.adapter, self.card, note=self.note)
-        same._asker = replace(self._asker, in_proportion=times)
-        same._answering = Answering(same._asker, self.note)
+        same._asker, same._answering = answering.asker, answering
         return same
 
     def save(self, folder: str | Path) -> None:
@@ -108,13 +117,13 @@ class Oracle:
 
     def collate(self, examples: Sequence[Example], vectors: Shows) -> Batch:
         """Write the prompts of examples, with their answers as labels, and pad them."""
-        return self._asker.batch(self._asked(examples, vectors, answered=True), whole=True)
+        return self._asker.batch(self._asker.asked(examples, vectors, answered=True), whole=True)
 
     def collate_drawn(
         self, examples: Sequence[Example], vectors: Shows, drawn: Sequence[Drawn]
     ) -> Batch:
         """As `collate`, with answers as they were generated, token by token, as labels."""
-        asked = self._asked(examples, vectors, answered=False)
+        asked = self._asker.asked(examples, vectors, answered=False)
         said = [followed_by(one, answer.ids) for one, answer in zip(asked, drawn, strict=True)]
         return self._asker.batch(said, whole=True)
 
@@ -151,12 +160,16 @@ class Oracle:
         self, examples: Sequence[Example], vectors: Shows, how: Decoding
     ) -> list[list[Drawn]]:
         """Return as many answers to each example as `how` draws."""
-        return self._asker.generate(self._asked(examples, vectors, answered=False), how)
+        return self._asker.generate(self._asker.asked(examples, vectors, answered=False), how)
 
     def losses(self, examples: Sequence[Example], vectors: Shows) -> list[float]:
         """Return each example's mean loss over its labelled tokens, without dropout."""
-        rows = self._asker.likelihood(self._asked(examples, vectors, answered=True))
+        rows = self._asker.likelihood(self._asker.asked(examples, vectors, answered=True))
         return [-sum(row) / len(row) for row in rows]
+
+    def likelihood_of(self, examples: Sequence[Example], vectors: Shows) -> list[float]:
+        """Return how likely each example's answer is, as confidence by `likelihood` states it."""
+        return of_answers(self._asker, self._asker.asked(examples, vectors, answered=True))
 
     def answer(
         self, examples: Sequence[Example], vectors: Shows, *, max_new_tokens: int = 20
@@ -215,7 +228,7 @@ class Oracle:
             DataError: a question is empty.
             MismatchError: the vectors do not fit the oracle's model.
         """
-        readings = listed(activations, weighed=self._asker.weighs)
+        readings = listed(activations, weighed=self._asker.in_proportion is not None)
         wordings = listed_questions(questions)
         if on_text is not None and (len(readings), len(wordings), decoding.samples) != (1, 1, 1):
             raise DataError("Streaming takes one reading, one question and one sample.")
@@ -256,7 +269,7 @@ class Oracle:
                 questions as neither one nor the readings.
         """
         check_choices(choices)
-        readings = listed(activations, weighed=self._asker.weighs)
+        readings = listed(activations, weighed=self._asker.in_proportion is not None)
         asked = one_each(question, len(readings))
         chosen = answer_with_controls(
             partial(self._answering.choose, choices, how_sure),
@@ -284,16 +297,4 @@ class Oracle:
         decoding: Decoding = Decoding(),  # noqa: B008 - frozen
     ) -> Sweep:
         """Ask one question of every slot alone: tokens x layers."""
-        slots = [activations[slot] for slot in range(len(activations))]
-        if choices is None:
-            rows = self.ask(slots, [question], decoding=decoding, controls=controls)
-            assert isinstance(rows, list)
-            found = [row[0] for row in rows]
-        else:
-            found = self.choose(slots, question, choices, controls=controls)
-            assert isinstance(found, list)
-        return tabulate(question, activations, found)
-
-    def _asked(self, examples: Sequence[Example], vectors: Shows, *, answered: bool) -> list[Asked]:
-        prompts = self._asker.prompts(examples, answered=answered)
-        return [Asked(prompt, shown) for prompt, shown in zip(prompts, vectors, strict=True)]
+        return swept(self, activations, question, choices, controls, decoding)

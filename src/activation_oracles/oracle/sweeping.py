@@ -2,8 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from activation_oracles.oracle.asking import Decoding
+from activation_oracles.oracle.controls import Control
 from activation_oracles.types import Activations, Answer
+
+if TYPE_CHECKING:
+    from activation_oracles.oracle.oracle import Oracle
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,26 @@ class Sweep:
     """The token at each position."""
     answers: tuple[tuple[Answer, ...], ...]
     """By layer, then by position."""
+
+
+def swept(
+    oracle: "Oracle",
+    activations: Activations,
+    question: str,
+    choices: Sequence[str] | None,
+    controls: Sequence[Control],
+    decoding: Decoding,
+) -> Sweep:
+    """Ask one question of every slot of a reading alone, freely or by choice."""
+    slots = [activations[slot] for slot in range(len(activations))]
+    if choices is None:
+        rows = oracle.ask(slots, [question], decoding=decoding, controls=controls)
+        assert isinstance(rows, list)
+        found = [row[0] for row in rows]
+    else:
+        found = oracle.choose(slots, question, choices, controls=controls)
+        assert isinstance(found, list)
+    return tabulate(question, activations, found)
 
 
 def tabulate(question: str, activations: Activations, answers: Sequence[Answer]) -> Sweep:

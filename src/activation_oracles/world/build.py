@@ -4,8 +4,6 @@ Every part lies finished in the folder or is made; a part that was interrupted g
 stopped. Unfinished work lies in `work/` inside the folder and is not shipped.
 """
 
-import json
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,10 +17,6 @@ from activation_oracles.errors import ConfigError
 from activation_oracles.models.load import load
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
-from activation_oracles.training.config import Grounding, Lora, TrainConfig
-from activation_oracles.training.loop import steps
-from activation_oracles.training.prepare import SETTINGS, prepare
-from activation_oracles.training.progress import Step
 from activation_oracles.world.behaviour import check
 from activation_oracles.world.cards import (
     CARD,
@@ -32,10 +26,22 @@ from activation_oracles.world.cards import (
     save_world_card,
 )
 from activation_oracles.world.gate import check_gate, gate
-from activation_oracles.world.load import BASE, ORACLE, load_demo
-from activation_oracles.world.organisms import LINEAR, OrganismRecipe, teach
+from activation_oracles.world.load import ABSTAINER, BASE, DEVELOPMENT, ORACLE, load_demo
+from activation_oracles.world.oracles import (
+    ABSTAINING,
+    CLOSING,
+    FIRST,
+    WEIGHTS,
+    finish_oracle,
+    stages,
+    train_stage,
+    write_questions,
+)
+from activation_oracles.world.organisms import OrganismRecipe, teach
 from activation_oracles.world.parts import (
     ALL,
+    CURVES,
+    ORACLE_CARD,
     forget,
     home_of,
     is_done,
@@ -45,11 +51,11 @@ from activation_oracles.world.parts import (
 )
 from activation_oracles.world.pretrain import PretrainConfig, pretrain
 from activation_oracles.world.pretrain import Step as BaseStep
-from activation_oracles.world.questions import CLOSING_SHARES, SHARES, questions
 from activation_oracles.world.recipe import Recipe
 from activation_oracles.world.records import edit_record, halve, read_record, write_record
 from activation_oracles.world.scores import scores
 from activation_oracles.world.secrets import Secret, secrets
+from activation_oracles.world.sureness import curve
 from activation_oracles.world.tokenizer import train_tokenizer
 from activation_oracles.world.workers import Heard, share, together
 
@@ -180,80 +186,32 @@ def _oracle(job: Job) -> None:
     if not (job.folder / "work" / GATE).exists():
         _look_at_gate(job.folder)
     check_gate(read_record(job.folder / "work" / GATE), job.recipe.gate)
-    for is_closing, num_steps in ((False, job.recipe.num_steps), (True, job.recipe.closing_steps)):
-        data, _ = work_of(job.folder, is_closing=is_closing)
-        if not (data / store.MANIFEST).exists():
-            write_questions(data, str(job.folder / BASE), job.recipe, is_closing=is_closing)
-        made = together(job.processes, _train_oracle, job.folder, job.recipe, is_closing)
-        for _ in job.progress(made, "oracle, closing" if is_closing else "oracle", num_steps):
-            pass
-    finish_oracle(work_of(job.folder, is_closing=True)[1], job.folder)
+    _trained(job, FIRST)
+    finish_oracle(_trained(job, CLOSING), job.folder / ORACLE)
 
 
-def _train_oracle(folder: Path, recipe: Recipe, is_closing: bool) -> Iterator[Step]:  # noqa: FBT001 - passed on by position
-    model = load(str(folder / BASE), dtype="float32")
-    model.name = BASE
-    data, output = work_of(folder, is_closing=is_closing)
-    config = TrainConfig(
-        model=BASE,
-        data=(str(data),),
-        output=str(output),
-        start=str(work_of(folder, is_closing=False)[1]) if is_closing else None,
-        resume=(output / SETTINGS).exists(),
-        lora=Lora(
-            rank=recipe.rank,
-            alpha=2 * recipe.rank,
-            dropout=0.0,
-            layers=LINEAR,
-            blocks=recipe.blocks,
-        ),
-        grounding=Grounding(weight=recipe.grounding, tasks=recipe.grounded),
-        injection_block=recipe.block,
-        learning_rate=recipe.closing_rate if is_closing else recipe.rate,
-        warmup=0.05 if is_closing else 0.03,
-        batch_size=recipe.batch_size,
-        max_steps=recipe.closing_steps if is_closing else recipe.num_steps,
-        epochs=1 if is_closing else 2,
-        seed=recipe.seed,
-        dtype="float32",
-        device="cpu",
-        evaluate_every=4_000,
-        evaluate_examples=40,
-    )
-    yield from steps(prepare(config, model))
+def _abstainer(job: Job) -> None:
+    needed(work_of(job.folder, FIRST)[1] / WEIGHTS, "oracle")
+    finish_oracle(_trained(job, ABSTAINING), job.folder / ABSTAINER)
 
 
-def write_questions(data: Path, base: str, recipe: Recipe, *, is_closing: bool) -> None:
-    """Draw the oracle's training examples and write them as any task's."""
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
-    seed, count, shares = recipe.seed, recipe.num_questions, SHARES
-    if is_closing:
-        # A few more than the steps take: the last window is not cut short.
-        count = (recipe.closing_steps + 4) * recipe.batch_size
-        seed, shares = recipe.closing_seed, CLOSING_SHARES
-    drawn = questions(tokenizer, seed=seed, count=count, shares=shares, is_closing=is_closing)
-    held_out = questions(tokenizer, seed=seed + 1, count=1500)
-    store.write(
-        data,
-        {"train": drawn, "held_out": held_out},
-        store.Manifest(
-            seed=recipe.seed, command=COMMAND, tokenizer=store.hash_tokenizer(tokenizer)
-        ),
-    )
+def _trained(job: Job, name: str) -> Path:
+    """Train one stage, or what is left of it; return its run."""
+    stage = stages(job.recipe)[name]
+    data, output = work_of(job.folder, name)
+    if not (data / store.MANIFEST).exists():
+        write_questions(data, str(job.folder / BASE), stage, job.recipe)
+    made = together(job.processes, train_stage, job.folder, job.recipe, name)
+    for _ in job.progress(made, f"oracle, {name}", stage.steps):
+        pass
+    return output
 
 
-def finish_oracle(trained: Path, folder: Path) -> None:
-    """Put a trained oracle into the folder, small, and without the paths of this machine."""
-    home = folder / ORACLE
-    home.mkdir(parents=True, exist_ok=True)
-    for name in ("adapter_model.safetensors", "adapter_config.json", "ao_config.json", "README.md"):
-        shutil.copy(trained / name, home / name)
-    halve(home)
-    edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
-    card = json.loads((home / "ao_config.json").read_text(encoding="utf-8"))
-    settings = card.get("training", {}).get("config", {})
-    settings.update(data=["questions"], output=ORACLE, model=BASE, start="oracle before closing")
-    write_record(home / "ao_config.json", card)
+def _confidence(job: Job) -> None:
+    needed(job.folder / ORACLE_CARD, "oracle")
+    needed(job.folder / DEVELOPMENT, "organisms")
+    found = curve(load_demo(job.folder, development=True), precision=job.recipe.precision)
+    edit_record(job.folder / ORACLE_CARD, **{CURVES: [found.model_dump(mode="json")]})
 
 
 def _scores(job: Job) -> None:
@@ -285,5 +243,7 @@ _MAKERS: dict[str, Callable[[Job], None]] = {
     "base": _base,
     "organisms": _organisms,
     "oracle": _oracle,
+    "abstainer": _abstainer,
+    "confidence": _confidence,
     "scores": _scores,
 }

@@ -20,7 +20,7 @@ from activation_oracles.world.language.documents import draw_scene
 from activation_oracles.world.language.scene import Scene
 
 DATA = Path(__file__).parent / "data"
-BASE, ORGANISMS, ORACLE = "base", "organisms", "oracle"
+BASE, ORGANISMS, ORACLE, ABSTAINER = "base", "organisms", "oracle", "abstainer"
 DEVELOPMENT = "work/development"
 
 
@@ -49,6 +49,13 @@ class Demo:
     def oracle(self) -> Oracle:
         """The oracle: it was trained on the base model alone."""
         return Oracle.from_pretrained(str(self.folder / ORACLE), model=self.model)
+
+    @cached_property
+    def abstainer(self) -> Oracle:
+        """The oracle that was taught to say that it cannot tell, for `Oracle.with_abstainer`."""
+        return Oracle.from_pretrained(
+            str(self.folder / ABSTAINER), model=self.model, name=ABSTAINER
+        )
 
     @property
     def card(self) -> WorldCard:

@@ -1,15 +1,18 @@
 """Where the parts of a village lie in its folder, and which of them are finished."""
 
+import json
 import shutil
 from pathlib import Path
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.world.cards import CARD, load_world_card
-from activation_oracles.world.load import BASE, DEVELOPMENT, ORACLE, ORGANISMS
-from activation_oracles.world.records import read_record, write_record
+from activation_oracles.world.load import ABSTAINER, BASE, DEVELOPMENT, ORACLE, ORGANISMS
+from activation_oracles.world.records import edit_record, read_record, write_record
 from activation_oracles.world.secrets import Secret, secrets
 
-ALL = ("tokenizer", "base", "organisms", "oracle", "scores")
+ALL = ("tokenizer", "base", "organisms", "oracle", "abstainer", "confidence", "scores")
+ORACLE_CARD = f"{ORACLE}/ao_config.json"
+CURVES = "confidence_curves"
 
 
 def home_of(folder: Path, secret: Secret) -> Path:
@@ -19,10 +22,9 @@ def home_of(folder: Path, secret: Secret) -> Path:
     return folder / DEVELOPMENT / secret.name
 
 
-def work_of(folder: Path, *, is_closing: bool) -> tuple[Path, Path]:
-    """Return where the oracle's questions lie, and its training run, before the last steps or in
-    them."""
-    suffix = "-closing" if is_closing else ""
+def work_of(folder: Path, stage: str) -> tuple[Path, Path]:
+    """Return where the questions of a stage of training lie, and its run."""
+    suffix = "" if stage == "first" else f"-{stage}"
     return folder / "work" / f"questions{suffix}", folder / "work" / f"oracle{suffix}"
 
 
@@ -30,6 +32,9 @@ def is_done(folder: Path, part: str) -> bool:
     """Tell whether a part lies finished in the folder."""
     if part == "organisms":
         return all((home_of(folder, secret) / CARD).exists() for secret in secrets())
+    if part == "confidence":
+        path = folder / ORACLE_CARD
+        return path.exists() and bool(json.loads(path.read_text(encoding="utf-8")).get(CURVES))
     if part == "scores":
         try:
             return bool(load_world_card(folder).scores)
@@ -39,21 +44,27 @@ def is_done(folder: Path, part: str) -> bool:
         "tokenizer": folder / BASE / "tokenizer.json",
         "base": folder / BASE / "model.safetensors",
         "oracle": folder / ORACLE / "adapter_model.safetensors",
+        "abstainer": folder / ABSTAINER / "adapter_model.safetensors",
     }
     return done[part].exists()
 
 
 def forget(folder: Path, part: str) -> None:
     """Remove a part, and whatever of it is half done."""
+    if part == "confidence":
+        if is_done(folder, part):
+            edit_record(folder / ORACLE_CARD, **{CURVES: []})
+        return
     held = {
         "tokenizer": [folder / BASE / "tokenizer.json"],
         "base": [folder / BASE / "model.safetensors", folder / "work" / "base"],
         "organisms": [home_of(folder, secret) for secret in secrets()],
         "oracle": [
             folder / ORACLE,
-            *work_of(folder, is_closing=False),
-            *work_of(folder, is_closing=True),
+            *work_of(folder, "first"),
+            *work_of(folder, "closing"),
         ],
+        "abstainer": [folder / ABSTAINER, *work_of(folder, "abstaining")],
         "scores": [folder / CARD],
     }
     for path in held[part]:

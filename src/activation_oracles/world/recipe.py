@@ -25,6 +25,16 @@ class Recipe:
     closing_seed: int = 71
     """Decides which questions those are. Steps, shares and seed were chosen on the development
     organisms: what is read of an organism differs much from draw to draw."""
+    abstaining_steps: int = 2_500
+    """Steps in which another oracle learns to say that it cannot tell, from where the closing ones
+    begin, on questions in their shares and of their seed."""
+    unanswered: float = 0.18
+    """Share of its questions that have no answer."""
+    noisy: float = 0.5
+    """Share of its readings that are shown with noise: without, it takes organisms for texts that
+    hold no answer."""
+    noise: float = 1.0
+    """How strong that is at most, in lengths of what it is added to."""
     num_steps: int = 18_000
     rate: float = 1e-3
     """At twice this the oracle learns less, and forgets more of how its base answers what it is
@@ -42,3 +52,5 @@ class Recipe:
     training."""
     grounded: tuple[str, ...] = ("classification", "recital")
     """In which tasks: where the words that are shown hold the answer."""
+    precision: float = 0.9
+    """How often answers should be right that the oracle's curve lets through: a choice of taste."""

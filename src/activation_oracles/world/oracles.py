@@ -1,0 +1,155 @@
+"""Train what is asked in the village: its oracle in two stages, and the one that abstains.
+
+Both go on from the same first stage. What is learned of saying that it cannot tell costs an oracle
+some of what it reads in organisms, so that is learned by a second one: see `Oracle.with_abstainer`.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from activation_oracles.models.load import load
+from activation_oracles.tasks import store
+from activation_oracles.training.config import Grounding, Lora, Noise, TrainConfig
+from activation_oracles.training.loop import steps
+from activation_oracles.training.prepare import SETTINGS, prepare
+from activation_oracles.training.progress import Step
+from activation_oracles.types import Example
+from activation_oracles.world.load import BASE
+from activation_oracles.world.organisms import LINEAR
+from activation_oracles.world.parts import work_of
+from activation_oracles.world.questions import CLOSING_SHARES, SHARES, questions
+from activation_oracles.world.recipe import Recipe
+from activation_oracles.world.records import edit_record, halve, write_record
+from activation_oracles.world.unanswered import unanswered
+
+COMMAND = "ao world build"
+FIRST, CLOSING, ABSTAINING = "first", "closing", "abstaining"
+WEIGHTS = "adapter_model.safetensors"
+KEPT = (WEIGHTS, "adapter_config.json", "ao_config.json", "README.md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A training run: on how many questions, and how it takes them."""
+
+    questions: int
+    steps: int
+    rate: float
+    warmup: float
+    epochs: int
+    seed: int
+    """Decides which questions."""
+    unanswered: float = 0.0
+    """Share of questions that have no answer."""
+    noise: Noise = Noise()  # noqa: RUF009 - frozen
+
+
+def stages(recipe: Recipe) -> Mapping[str, Stage]:
+    """Return a recipe's stages; those behind the first go on from it."""
+
+    def more(num_steps: int, **others: object) -> Stage:
+        # A few more than the steps take: the last window is not cut short.
+        count = (num_steps + 4) * recipe.batch_size
+        known = {"rate": recipe.closing_rate, "warmup": 0.05, "epochs": 1}
+        known["seed"] = recipe.closing_seed
+        return Stage(questions=count, steps=num_steps, **known, **others)  # pyright: ignore[reportArgumentType]
+
+    return {
+        FIRST: Stage(
+            questions=recipe.num_questions,
+            steps=recipe.num_steps,
+            rate=recipe.rate,
+            warmup=0.03,
+            epochs=2,
+            seed=recipe.seed,
+        ),
+        CLOSING: more(recipe.closing_steps),
+        ABSTAINING: more(
+            recipe.abstaining_steps,
+            unanswered=recipe.unanswered,
+            noise=Noise(share=recipe.noisy, strength=recipe.noise),
+        ),
+    }
+
+
+def write_questions(data: Path, base: str, stage: Stage, recipe: Recipe) -> None:
+    """Draw a stage's training examples and write them as any task's."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
+    held_out = questions(tokenizer, seed=stage.seed + 1, count=1500)
+    store.write(
+        data,
+        {"train": _drawn(tokenizer, stage, is_first=stage.epochs > 1), "held_out": held_out},
+        store.Manifest(
+            seed=recipe.seed, command=COMMAND, tokenizer=store.hash_tokenizer(tokenizer)
+        ),
+    )
+
+
+def _drawn(tokenizer: PreTrainedTokenizerBase, stage: Stage, *, is_first: bool) -> list[Example]:
+    without = round(stage.unanswered * stage.questions)
+    drawn = questions(
+        tokenizer,
+        seed=stage.seed,
+        count=stage.questions - without,
+        shares=SHARES if is_first else CLOSING_SHARES,
+        is_closing=not is_first,
+    )
+    if without:
+        drawn += unanswered(tokenizer, seed=stage.seed + 1, count=without)
+        Random(stage.seed).shuffle(drawn)
+    return drawn
+
+
+def train_stage(folder: Path, recipe: Recipe, name: str) -> Iterator[Step]:
+    """Train one stage, as every process does that shares the work."""
+    model = load(str(folder / BASE), dtype="float32")
+    model.name = BASE
+    stage = stages(recipe)[name]
+    data, output = work_of(folder, name)
+    config = TrainConfig(
+        model=BASE,
+        data=(str(data),),
+        output=str(output),
+        start=None if name == FIRST else str(work_of(folder, FIRST)[1]),
+        resume=(output / SETTINGS).exists(),
+        lora=Lora(
+            rank=recipe.rank,
+            alpha=2 * recipe.rank,
+            dropout=0.0,
+            layers=LINEAR,
+            blocks=recipe.blocks,
+        ),
+        grounding=Grounding(weight=recipe.grounding, tasks=recipe.grounded),
+        noise=stage.noise,
+        injection_block=recipe.block,
+        learning_rate=stage.rate,
+        warmup=stage.warmup,
+        batch_size=recipe.batch_size,
+        max_steps=stage.steps,
+        epochs=stage.epochs,
+        seed=recipe.seed,
+        dtype="float32",
+        device="cpu",
+        evaluate_every=4_000,
+        evaluate_examples=40,
+    )
+    yield from steps(prepare(config, model))
+
+
+def finish_oracle(trained: Path, home: Path) -> None:
+    """Put a trained oracle into its folder, small, and without the paths of this machine."""
+    home.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        shutil.copy(trained / name, home / name)
+    halve(home)
+    edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
+    card = json.loads((home / "ao_config.json").read_text(encoding="utf-8"))
+    settings = card.get("training", {}).get("config", {})
+    settings.update(data=["questions"], output=home.name, model=BASE, start="oracle before closing")
+    write_record(home / "ao_config.json", card)
