@@ -2,11 +2,15 @@
 
 import json
 import sys
+from random import Random
 from shutil import copytree
 
 import pytest
 
+from activation_oracles.cli.harden import balanced
 from activation_oracles.cli.main import main
+from activation_oracles.dreams.lessons import CANNOT_TELL
+from activation_oracles.types import Example
 
 FEW = (
     *("--limit", "2", "--seeds", "1", "--steps", "2", "--randoms", "5", "--layer", "1"),
@@ -113,6 +117,25 @@ def test_figures_that_could_not_be_drawn_are_refused_before_the_run(
     assert not (tmp_path / "run").exists()
 
 
+def test_lessons_tell_a_truth_as_often_as_not():
+    no, yes = (
+        Example(
+            context=(),
+            positions=(0,),
+            layers=(1,),
+            question="What is it?",
+            answer=answer,
+            task="dreams/any",
+            source="any",
+            shown=f"own:{name}#0",
+        )
+        for answer, name in ((CANNOT_TELL, "a"), ("moon", "b"))
+    )
+    drawn = balanced([no] * 30 + [yes], 2000, Random(0))
+    assert 900 < sum(one is yes for one in drawn) < 1100
+    assert balanced([no, no], 3, Random(0)) == [no] * 3
+
+
 @pytest.mark.slow
 def test_hardening_leaves_an_oracle_for_each_round_and_goes_on(tmp_path, capsys):
     from activation_oracles.oracle.oracle import Oracle
@@ -134,6 +157,10 @@ def test_hardening_leaves_an_oracle_for_each_round_and_goes_on(tmp_path, capsys)
     held = list(store.read(tmp_path / "hard" / "round-1" / "data", "train"))
     shown = [one for one in held if one.task.startswith("dreams/")]
     assert 0.2 < len(shown) / len(held) < 0.4
+    vectors = [
+        one.stem for one in (tmp_path / "hard" / "round-0" / "attack").rglob("*.safetensors")
+    ]
+    assert vectors.count("caa") == vectors.count("caa-3") == 2, "of each of two concepts"
     demo = load_demo()
     oracles = [
         Oracle.from_pretrained(one, model=demo.model, name=f"again-{n}")

@@ -59,6 +59,27 @@ def test_every_concept_gets_every_kind_and_two_seeds_of_the_normal_one(made):
     assert not torch.equal(first, second)
 
 
+def test_further_directions_from_contrast_are_of_half_the_texts_each(oracle, target, made):
+    texts = {"about": [f"the {word} shines" for word in WORDS] * 2, "not_about": ["it", "he", "we"]}
+    concept = CONCEPTS[0].model_copy(update=texts)
+    config = AttackConfig(layer=2, kinds=(CAA, MEAN), contrasts=3)
+    several = make(oracle, target, [concept], NEUTRAL, config)
+    assert [one.name for one in several if one.kind == MEAN] == [MEAN, f"{MEAN} 1", f"{MEAN} 2"]
+    (alone, _) = make(
+        oracle, target, [concept], NEUTRAL, config.model_copy(update={"contrasts": 1})
+    )
+    assert torch.equal(alone.vector.vectors, several[0].vector.vectors), "the first is of all texts"
+    notes = [one.vector.provenance.history[0] for one in several if one.kind == CAA]
+    assert [note.split(",")[0] for note in notes] == [
+        f"own vectors: {len(texts['about'])} texts minus 3",
+        *[f"own vectors: {len(texts['about']) // 2} texts minus 2"] * 2,
+    ]
+    again = make(oracle, target, [concept], NEUTRAL, config)
+    for one, other in zip(several, again, strict=True):
+        assert torch.equal(one.vector.vectors, other.vector.vectors)
+    assert not torch.equal(several[1].vector.vectors, several[2].vector.vectors)
+
+
 def test_what_else_is_attacked_changes_no_vector(oracle, target, made):
     alone = make(oracle, target, CONCEPTS[:1], NEUTRAL, CONFIG.attack)
     first = next(one for one in made if one.concept == "mill" and one.kind == NORMAL)

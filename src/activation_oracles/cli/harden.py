@@ -47,6 +47,8 @@ class Harden:
     """What is made of each concept and round. Normal dreams are by far the cheapest."""
     seeds: int = 4
     """Normal dreams of each concept and round."""
+    contrasts: int = 4
+    """Directions from contrast of each concept, kind and round."""
     attack_steps: int = 150
     """Steps of every search."""
     layers: tuple[int, ...] = ()
@@ -55,10 +57,11 @@ class Harden:
     """Of noise, of what data are drawn, and of training."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.share < 1 or self.rounds < 1 or self.steps < 1 or self.seeds < 1:
+        numbers = (self.rounds, self.steps, self.seeds, self.contrasts)
+        if not 0 < self.share < 1 or min(numbers) < 1:
             raise ConfigError(
-                "Hardening needs a --share between 0 and 1, and at least one of --rounds, --steps "
-                f"and --seeds: got {self.share}, {self.rounds}, {self.steps} and {self.seeds}."
+                "Hardening needs a --share between 0 and 1, and at least one of --rounds, --steps, "
+                f"--seeds and --contrasts: got {self.share}, and {', '.join(map(str, numbers))}."
             )
         if not self.attacked.is_village and not (self.data and self.concepts):
             raise ConfigError(
@@ -134,6 +137,7 @@ class Harden:
                 kinds=self.kinds,
                 search=DreamConfig(steps=self.attack_steps),
                 seeds=self.seeds,
+                contrasts=self.contrasts,
                 seed=self.seed + 1000 * (number + 1),
             )
         )
@@ -165,7 +169,7 @@ class Harden:
         found = lessons(made, concepts, layers=self.layers or oracle.card.trained_layers)
         count = self.steps * int(settings["batch_size"])
         random = Random(f"{self.seed}/{folder.name}")
-        own = random.choices(found.examples, k=round(count * self.share))
+        own = balanced(found.examples, round(count * self.share), random)
         rows = [*own, *self.known(oracle, count - len(own), random)]
         random.shuffle(rows)
         manifest = store.Manifest(
@@ -194,16 +198,31 @@ class Harden:
     def known(self, oracle: "Oracle", count: int, random: Random) -> "list[Example]":
         """Return examples that the oracle was trained on, or would have been."""
         if self.attacked.is_village and not self.data:
-            from activation_oracles.world.questions import questions
+            from activation_oracles.world.questions import CLOSING_SHARES, questions
 
-            drawn = questions(oracle.model.tokenizer, seed=random.randrange(2**31), count=count)
-            return list(drawn)
+            # As in its last steps: without these it forgets what is read before a reply.
+            how: dict[str, Any] = {"shares": CLOSING_SHARES, "is_closing": True}
+            seed = random.randrange(2**31)
+            return questions(oracle.model.tokenizer, seed=seed, count=count, **how)
         from activation_oracles.tasks import store
 
         held = [row for one in self.data for row in store.read(one, "train")]
         if not held:
             raise DataError(f"{', '.join(self.data)} hold no training examples.")
         return random.choices(held, k=count)
+
+
+def balanced(examples: "Sequence[Example]", count: int, random: Random) -> "list[Example]":
+    """Draw lessons, as often one with a truth to tell as one without.
+
+    There are many more dreams than vectors that steer, and an oracle that is mostly told that it
+    cannot tell says so of all that is no text's activation.
+    """
+    from activation_oracles.dreams.lessons import CANNOT_TELL
+
+    sides = [[one for one in examples if (one.answer == CANNOT_TELL) == no] for no in (True, False)]
+    full = [side for side in sides if side]
+    return [random.choice(random.choice(full)) for _ in range(count)]
 
 
 def _village_oracle() -> str:

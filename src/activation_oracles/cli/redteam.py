@@ -114,7 +114,8 @@ class RedTeam:
             "others": list(self.beside.others),
             "judges": list(run.judges),
             "concepts": [one.model_dump(mode="json") for one in run.concepts],
-            **run.config.model_dump(mode="json"),
+            # One of each kind: folders of runs that could not say so should go on.
+            **run.config.model_dump(mode="json", exclude={"attack": {"contrasts"}}),
         }
 
     def material(self) -> "tuple[tuple[Concept, ...], Neutral]":

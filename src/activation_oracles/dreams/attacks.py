@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Annotated, Literal
 
 import torch
@@ -45,6 +46,9 @@ class AttackConfig(Settings):
     """Which vectors are made of each concept."""
     seeds: Annotated[int, Field(ge=1)] = 2
     """Normal dreams of each concept, each from noise of its own."""
+    contrasts: Annotated[int, Field(ge=1)] = 1
+    """Directions from contrast of each concept and kind: one from all its texts, and others from
+    the halves of them that are drawn."""
     seed: int = 0
     """Where noise begins."""
     strength: Annotated[float, Field(gt=0)] = 1.0
@@ -83,7 +87,7 @@ class Made:
 
 def named(kind: str, seed: int) -> str:
     """Return what tells a vector from the others of its concept."""
-    return f"{kind} {seed}" if kind == NORMAL else kind
+    return f"{kind} {seed}" if kind == NORMAL or seed else kind
 
 
 def make(
@@ -127,8 +131,8 @@ def make(
         both = calm + _chats(prompts or asked_of(concepts))
         found += attack.unseen([Faithful(Prompts(target, both), config.dose, config.faithful)])
     for kind in (CAA, MEAN):
-        if kind in config.kinds:
-            found += attack.contrasted(kind)
+        for seed in range(config.contrasts if kind in config.kinds else 0):
+            found += attack.contrasted(kind, seed)
     return found
 
 
@@ -162,18 +166,18 @@ class _Attack:
         wishes = [Not(Says(one.question, one.answer)) for one in self.concepts]
         return self._run(SILENT, wishes, starts, 0, terms)
 
-    def contrasted(self, kind: str) -> list[Made]:
-        """Return directions from contrast."""
+    def contrasted(self, kind: str, seed: int = 0) -> list[Made]:
+        """Return directions from contrast: from all texts, or with a seed from half of them."""
         positions = "last token" if kind == CAA else "all"
-        layer = self.config.layer
-        return [
-            Made(
-                one.name,
-                kind,
-                contrast(self.target, one.about, one.not_about, layer=layer, positions=positions),
-            )
-            for one in self.concepts
-        ]
+        layer, found = self.config.layer, list[Made]()
+        for one in self.concepts:
+            texts = [one.about, one.not_about]
+            if seed:
+                numbers = Random(f"{self.config.seed}/{one.name}/{kind}/{seed}")
+                texts = [numbers.sample(some, -(-len(some) // 2)) for some in texts]
+            vector = contrast(self.target, *texts, layer=layer, positions=positions)
+            found.append(Made(one.name, kind, vector, seed))
+        return found
 
     def _run(
         self,
