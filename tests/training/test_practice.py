@@ -130,7 +130,7 @@ def chance_of_an_e(oracle, examples):
     """Return how likely the first token of an answer is one that earns, exactly."""
     tokenizer = oracle.model.tokenizer
     earning = ["e" in tokenizer.decode([token]) for token in range(len(tokenizer))]
-    asked = oracle._asked(examples, Target(oracle.model).vectors(examples), answered=False)
+    asked = oracle._asker.asked(examples, Target(oracle.model).vectors(examples), answered=False)
     with oracle.model.using(oracle.adapter), torch.no_grad():
         begun = oracle._asker._begun(asked, 1, 1)
     return begun.following.exp()[:, torch.tensor(earning)].sum(dim=1).mean().item()

@@ -87,7 +87,8 @@ class Made:
 
 def named(kind: str, seed: int) -> str:
     """Return what tells a vector from the others of its concept."""
-    return f"{kind} {seed}" if kind == NORMAL or seed else kind
+    several = kind == NORMAL or (seed > 0 and kind in (CAA, MEAN))
+    return f"{kind} {seed}" if several else kind
 
 
 def make(
