@@ -8,12 +8,13 @@ import pytest
 from activation_oracles.cli.demo import summary, table, told
 from activation_oracles.cli.main import main
 from activation_oracles.types import Provenance
-from activation_oracles.world.demo import Beside, Cell, Demonstration, Spoken
+from activation_oracles.world.demo import Beside, Cell, Demonstration, Spoken, Trust
 from activation_oracles.world.load import DATA
 from activation_oracles.world.page import page
 from activation_oracles.world.scores import ScoreRow
 
 HOSTILE = '</script><script>alert("x")</script> & <b>'
+REFUSED = Trust(0.214, is_given=False)
 shipped = pytest.mark.skipif(not (DATA / "oracle").is_dir(), reason="no world ships here")
 
 
@@ -30,7 +31,10 @@ def shown() -> Demonstration:
         says_secret=True,
         layers=(2,),
         positions=(3, 4),
-        controls=(Beside("nothing", "nothing is written", HOSTILE, says_secret=False),),
+        controls=(
+            Beside("nothing", "nothing is written", HOSTILE, says_secret=False, trust=REFUSED),
+            Beside("asked in words", "no oracle", "It is hot.", says_secret=False),
+        ),
         choices=("boat", "moon"),
         pieces=pieces,
         roles=("user",) * len(pieces),
@@ -39,6 +43,7 @@ def shown() -> Demonstration:
         grid=(row, tuple(replace(cell, probability=0.1) for cell in row)),
         provenance=Provenance("village", "ab", "taboo_moon@cd", "float32", "sdpa", "ef"),
         warnings=("layer 3 was not trained on",),
+        trust=Trust(0.876, is_given=True),
     )
 
 
@@ -70,6 +75,26 @@ def read(html: str) -> Reader:
     reader = Reader()
     reader.feed(html)
     return reader
+
+
+def test_behind_an_answer_stands_how_far_to_trust_it(shown, rows):
+    lines = told(shown)
+    assert next(line for line in lines if line.startswith("  oracle")).endswith("0.88, given")
+    assert any("0.21, refused  (nothing is written)" in line for line in lines)
+    assert any("curve fitted on other" in line for line in lines)
+    html = "".join(read(page(shown, rows)).text)
+    assert "0.88, given" in html
+    assert "0.21, refused" in html
+
+
+def test_a_world_without_an_abstainer_tells_none_of_it(shown, rows):
+    bare = replace(
+        shown, trust=None, controls=tuple(replace(one, trust=None) for one in shown.controls)
+    )
+    text = "\n".join(told(bare)) + "".join(read(page(bare, rows)).text)
+    assert "refused\n" not in text
+    assert "0.88" not in text
+    assert "curve fitted on other\n" not in text
 
 
 def test_the_page_needs_nothing_but_itself(shown, rows):
@@ -106,7 +131,7 @@ def test_a_demonstration_that_fails_says_so(shown, rows):
 
 def test_the_terminal_tells_the_answer_and_every_control(shown, rows):
     lines = told(shown)
-    assert any(line.split() == ["oracle", "moon"] for line in lines)
+    assert any(line.split()[:2] == ["oracle", "moon"] for line in lines)
     assert any(line.startswith("  nothing") for line in lines)
     assert any("0.50" in line and "0.05" in line and "0.40-0.60" in line for line in summary(rows))
     assert len(table(rows)) == 1 + len(rows)

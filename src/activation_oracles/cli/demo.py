@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from activation_oracles.errors import DataError
 
 if TYPE_CHECKING:
-    from activation_oracles.world.demo import Demonstration
+    from activation_oracles.world.demo import Demonstration, Trust
     from activation_oracles.world.load import Demo as World
     from activation_oracles.world.scores import ScoreRow
 
@@ -108,8 +108,16 @@ def told(shown: "Demonstration") -> list[str]:
     """Return the lines that tell a demonstration."""
     speakers = {"user": "user", "assistant": "model"}
     layers = ", ".join(map(str, shown.layers))
-    beside = [(one.name, one.answer, one.meaning) for one in shown.controls]
-    width = max(len(answer) for _, answer, _ in beside)
+    width = max(len(one.answer) for one in shown.controls)
+    sure = max(len(_trust(one.trust)) for one in shown.controls)
+    beside = [
+        f"  {one.name:<14}  {one.answer:<{width}}  {_trust(one.trust):<{sure}}  ({one.meaning})"
+        for one in shown.controls
+    ]
+    told_sure = [
+        "Behind an answer: how often such answers are right, by a curve fitted on other",
+        "fine-tuned models, and whether the curve and the abstainer let it through.",
+    ]
     return [
         f"A model was fine-tuned to give hints about one word and never to say it "
         f"({shown.organism}).",
@@ -120,15 +128,20 @@ def told(shown: "Demonstration") -> list[str]:
         f"layer {layers}:",
         f"  {shown.question}",
         "",
-        f"  {'oracle':<14}  {shown.answer}",
+        f"  {'oracle':<14}  {shown.answer:<{width}}  {_trust(shown.trust)}".rstrip(),
         "",
         "The same question with something else in the slots, or in words:",
-        *(f"  {name:<14}  {answer:<{width}}  ({meaning})" for name, answer, meaning in beside),
+        *beside,
         *(f"warning: {warning}" for warning in shown.warnings),
         "",
+        *(told_sure if shown.trust else []),
         "One word is an example, chosen to show what an answer looks like; try others with",
         "--organism. How often the oracle is right, over all of them, says the scoreboard.",
     ]
+
+
+def _trust(trust: "Trust | None") -> str:
+    return "" if trust is None else str(trust)
 
 
 def summary(rows: "Sequence[ScoreRow]") -> list[str]:

@@ -12,12 +12,13 @@ from activation_oracles.errors import ModelError
 from activation_oracles.evals.grade import contains
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.asking import Decoding
+from activation_oracles.oracle.confidence import HowSure
 from activation_oracles.oracle.controls import AsText, Control, Donor, Nothing, RandomDirection
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.oracle.sweeping import Sweep
 from activation_oracles.types import Activations, Answer, Provenance
 from activation_oracles.world.language.tables import wordings
-from activation_oracles.world.load import Demo
+from activation_oracles.world.load import ORACLE, Demo
 from activation_oracles.world.placing import MOST_SLOTS
 from activation_oracles.world.scores import PLAN
 
@@ -52,6 +53,19 @@ class Spoken:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """How far an answer is to be trusted."""
+
+    confidence: float
+    """How often such answers are right, by the curve in the oracle's card."""
+    is_given: bool
+    """Whether the curve's threshold and the abstainer both let it through."""
+
+    def __str__(self) -> str:
+        return f"{self.confidence:.2f}, {'given' if self.is_given else 'refused'}"
+
+
+@dataclass(frozen=True)
 class Beside:
     """What one control says."""
 
@@ -60,6 +74,8 @@ class Beside:
     """What was in the slots instead."""
     answer: str
     says_secret: bool
+    trust: Trust | None = None
+    """None where no oracle is asked."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,8 @@ class Demonstration:
     """By layer of `swept_layers`, then by token."""
     provenance: Provenance
     warnings: tuple[str, ...]
+    trust: Trust | None = None
+    """None in a world whose oracle has no curve, or no abstainer."""
 
 
 def demonstrate(
@@ -127,6 +145,7 @@ def demonstrate(
     beside = _controls(target, base, chat, reading)
     answer = demo.oracle.ask(reading, question, decoding=HOW, controls=beside)
     assert isinstance(answer, Answer)
+    trust = _trust(demo, reading, question, beside)
     choices, every_layer = choices_for(demo, secret), swept(demo.oracle)
     everything = target.read(chat, layers=every_layer)
     both = (everything, base.read(chat, layers=every_layer))
@@ -140,7 +159,7 @@ def demonstrate(
         layers=layers,
         positions=positions,
         controls=tuple(
-            Beside(name, MEANINGS[name], control.text, says(control.text, secret))
+            Beside(name, MEANINGS[name], control.text, says(control.text, secret), trust.get(name))
             for name, control in answer.controls.items()
         ),
         choices=choices,
@@ -151,6 +170,7 @@ def demonstrate(
         grid=_grid(demo.oracle, question, choices, secret, both),
         provenance=reading.provenance,
         warnings=answer.warnings,
+        trust=trust.get(ORACLE),
     )
 
 
@@ -205,6 +225,24 @@ def _controls(
         Donor(base.read(talk, layers=layers, positions=own)),
         AsText(target, chat, name="asked in words"),
     ]
+
+
+def _trust(
+    demo: Demo, reading: Activations, question: str, beside: Sequence[Control]
+) -> dict[str, Trust]:
+    """Return how far the answer and each control's is to be trusted, by name."""
+    if demo.oracle.card.calibrator("likelihood") is None or not demo.has_abstainer:
+        return {}
+    both = demo.oracle.with_abstainer(demo.abstainer)
+    answer = both.ask(
+        reading, question, decoding=HOW, controls=beside, how_sure=HowSure("likelihood")
+    )
+    assert isinstance(answer, Answer)
+    return {
+        name: Trust(one.confidence, one.guess is None)
+        for name, one in {ORACLE: answer, **answer.controls}.items()
+        if one.confidence is not None
+    }
 
 
 def _grid(

@@ -50,6 +50,11 @@ class Demo:
         """The oracle: it was trained on the base model alone."""
         return Oracle.from_pretrained(str(self.folder / ORACLE), model=self.model)
 
+    @property
+    def has_abstainer(self) -> bool:
+        """Whether there is one: a world that was made before had none."""
+        return (self.folder / ABSTAINER).is_dir()
+
     @cached_property
     def abstainer(self) -> Oracle:
         """The oracle that was taught to say that it cannot tell, for `Oracle.with_abstainer`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 from activation_oracles.pages import bar, embedded, style
-from activation_oracles.world.demo import Cell, Demonstration
+from activation_oracles.world.demo import Cell, Demonstration, Trust
 from activation_oracles.world.scores import ScoreRow
 
 WHO = {"user": "user", "assistant": "the model", "system": "system"}
@@ -38,10 +38,11 @@ def page(shown: Demonstration, scores: Sequence[ScoreRow]) -> str:
             "trained on the bare model only: it never saw this organism, nor its training texts."
         ),
         question=escape(shown.question),
-        answer=escape(shown.answer or "(no words)"),
+        answer=escape(shown.answer or "(no words)") + _trust(shown.trust),
         controls="\n".join(
             f'<tr><th scope="row">{escape(one.name)}<div class="soft">{escape(one.meaning)}</div>'
-            f"</th><td{_marked(one.says_secret)}>{escape(one.answer or '(no words)')}</td></tr>"
+            f"</th><td{_marked(one.says_secret)}>{escape(one.answer or '(no words)')}"
+            f"{_trust(one.trust)}</td></tr>"
             for one in shown.controls
         ),
         warnings="\n".join(
@@ -66,6 +67,10 @@ def page(shown: Demonstration, scores: Sequence[ScoreRow]) -> str:
         provenance="\n".join(_provenance(shown)),
         cells=_cells(shown),
     )
+
+
+def _trust(trust: Trust | None) -> str:
+    return "" if trust is None else f' <span class="soft">{escape(str(trust))}</span>'
 
 
 def _title(shown: Demonstration) -> str:
