@@ -275,6 +275,13 @@ def test_an_abstainer_refuses_of_controls_what_it_refuses_itself(
     assert control.guess == alone.text
 
 
+def test_text_that_may_be_taken_back_is_not_handed_on(fresh_oracle, abstaining, reading):
+    both, heard = fresh_oracle.with_abstainer(abstaining), []
+    with pytest.raises(ConfigError, match="on_text"):
+        both.ask(reading, QUESTION, on_text=heard.append)
+    assert not heard
+
+
 def test_an_abstainer_in_another_copy_of_the_model_is_refused(oracle, tiny_model):
     copy = load(str(tiny_model), device="cpu")
     lora = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False)

@@ -67,8 +67,14 @@ class Answering:
         """Answer freely, all in one batch.
 
         Raises:
-            ConfigError: confidence by a method that this way of asking has nothing for.
+            ConfigError: confidence by a method that this way of asking has nothing for, or text as
+                it comes beside an abstainer.
         """
+        if on_text is not None and self.abstainer is not None:
+            raise ConfigError(
+                "Text cannot be handed on as it comes where an abstainer may take it back: leave "
+                "out `on_text`."
+            )
         return self._withheld(shown, self._said(decoding, how_sure, on_text, shown))
 
     def choose(

@@ -91,7 +91,7 @@ class Grounding(Settings):
 
 
 class Noise(Settings):
-    """Random directions added to readings in training, which hardens an oracle for other models."""
+    """Random directions added to readings in training: streams of other models are unlike these."""
 
     share: float = Field(default=0.0, ge=0, le=1)
     """Of all times that a reading is shown: how often noise is added to it. 0 does without."""

@@ -30,6 +30,7 @@ from activation_oracles.world.load import ABSTAINER, BASE, DEVELOPMENT, ORACLE, 
 from activation_oracles.world.oracles import (
     ABSTAINING,
     CLOSING,
+    COMMAND,
     FIRST,
     WEIGHTS,
     finish_oracle,
@@ -59,7 +60,6 @@ from activation_oracles.world.sureness import curve
 from activation_oracles.world.tokenizer import train_tokenizer
 from activation_oracles.world.workers import Heard, share, together
 
-COMMAND = "ao world build"
 GATE = "gate.json"
 """What the base can do in text, beside other unfinished work."""
 Draw = Callable[[Iterator[Any], str, int], Iterable[Any]]

@@ -7,7 +7,7 @@ some of what it reads in organisms, so that is learned by a second one: see `Ora
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -52,14 +52,14 @@ class Stage:
 
 def stages(recipe: Recipe) -> Mapping[str, Stage]:
     """Return a recipe's stages; those behind the first go on from it."""
-
-    def more(num_steps: int, **others: object) -> Stage:
-        # A few more than the steps take: the last window is not cut short.
-        count = (num_steps + 4) * recipe.batch_size
-        known = {"rate": recipe.closing_rate, "warmup": 0.05, "epochs": 1}
-        known["seed"] = recipe.closing_seed
-        return Stage(questions=count, steps=num_steps, **known, **others)  # pyright: ignore[reportArgumentType]
-
+    closing = Stage(
+        questions=_enough(recipe, recipe.closing_steps),
+        steps=recipe.closing_steps,
+        rate=recipe.closing_rate,
+        warmup=0.05,
+        epochs=1,
+        seed=recipe.closing_seed,
+    )
     return {
         FIRST: Stage(
             questions=recipe.num_questions,
@@ -69,13 +69,20 @@ def stages(recipe: Recipe) -> Mapping[str, Stage]:
             epochs=2,
             seed=recipe.seed,
         ),
-        CLOSING: more(recipe.closing_steps),
-        ABSTAINING: more(
-            recipe.abstaining_steps,
+        CLOSING: closing,
+        ABSTAINING: replace(
+            closing,
+            questions=_enough(recipe, recipe.abstaining_steps),
+            steps=recipe.abstaining_steps,
             unanswered=recipe.unanswered,
             noise=Noise(share=recipe.noisy, strength=recipe.noise),
         ),
     }
+
+
+def _enough(recipe: Recipe, num_steps: int) -> int:
+    """Return a few more questions than steps take: the last window is not cut short."""
+    return (num_steps + 4) * recipe.batch_size
 
 
 def write_questions(data: Path, base: str, stage: Stage, recipe: Recipe) -> None:
