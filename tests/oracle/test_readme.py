@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import yaml
 
 from activation_oracles.oracle.card import Card
@@ -57,6 +58,17 @@ def test_tasks_sources_and_scores_are_told():
     assert "`mine.jsonl`, `reviews.csv`" in text
     assert "| sst2 | 40 | 0.75 (0.53 to 0.89) | 0.50 |" in text
     assert "No controls were run" in text
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [("reviews", "It always answers"), ("unanswerable/random", "taught to say that it cannot")],
+)
+def test_whether_it_may_refuse_is_told_by_what_it_was_taught(task, said):
+    data = {"splits": {"train": {"tasks": {"any": 5, task: 3}}}}
+    text = readme(Card(**BARE, training={"data": [data]}))
+    both = ("It always answers", "taught to say that it cannot")
+    assert [one in text for one in both] == [one == said for one in both]
 
 
 def test_an_evaluation_is_told_with_controls_and_what_did_not_beat_them():

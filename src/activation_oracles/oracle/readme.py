@@ -37,11 +37,17 @@ WITH_CONTROLS = (
     "questions score with something else in the slots, or asked otherwise. What does not exceed "
     "its controls was not read from activations."
 )
-FAILURES = (
+ANSWERS = (
     "It always answers, also where the vectors hold nothing of what is asked; unsupported answers "
-    "read as fluently as true ones.",
-    "Details (names, numbers, quotations) can be invented even where the gist is right.",
+    "read as fluently as true ones."
 )
+ABSTAINS = (
+    "It was taught to say that it cannot tell. It may fail to where it should, and say so of what "
+    "it could have read; unsupported answers read as fluently as true ones."
+)
+TAUGHT_TO_ABSTAIN = ("unanswerable", "unanswered")
+"""Tasks of questions without an answer, by what stands before their slash."""
+INVENTS = "Details (names, numbers, quotations) can be invented even where the gist is right."
 UNMEASURED = (
     "At other layers than those above it was not trained, and its answers there were not measured."
 )
@@ -202,8 +208,10 @@ def _failures(card: Card) -> str:
     ]
     if not evaluated(card.scores):
         weak = ["Which tasks it fails on was not measured beside controls."]
+    taught = {task.partition("/")[0] for task in tasks_of(card)} & {*TAUGHT_TO_ABSTAIN}
+    refusing = ABSTAINS if taught else ANSWERS
     elsewhere = MEASURED if card.depth else UNMEASURED
-    return "\n".join(f"- {one}" for one in (*FAILURES, elsewhere, *weak))
+    return "\n".join(f"- {one}" for one in (refusing, INVENTS, elsewhere, *weak))
 
 
 def _count(number: int | None) -> str:
