@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class BuildWorld:
-    """Remake the embedded world from nothing: tokenizer, base model, organisms, oracle, scores.
+    """Remake the embedded world from nothing: base, organisms, oracle, abstainer, scores.
 
     Takes up to three hours on two CPU cores. What lies finished in the folder is kept, and a part
     that was interrupted goes on where it stopped.
