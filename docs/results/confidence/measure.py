@@ -1,22 +1,18 @@
 """What an oracle of the village says to questions with an answer and without, and how surely."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import torch
 from torch import Tensor
 
 from activation_oracles.evals.calibrating import Judged, fitted, halves
-from activation_oracles.evals.calibration import Calibration, calibration, threshold_for
 from activation_oracles.evals.grade import exact
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.asking import Decoding
 from activation_oracles.oracle.calibrator import Calibrator, fit
 from activation_oracles.oracle.confidence import abstains
 from activation_oracles.oracle.oracle import Oracle
-from activation_oracles.statistics import clustered
 from activation_oracles.types import Example
 from activation_oracles.world.interviews import interview
 from activation_oracles.world.language.tables import WITHHELD_GROUPS
@@ -29,7 +25,6 @@ READ = ("secret", "brief", "concept", "people", "classification")
 COUNT = 600
 LONGEST = 8
 PRECISION = 0.9
-GROUPS = ("answerable", "absent", "nothing", "random", "withheld groups", "organisms")
 
 
 @dataclass(frozen=True)
@@ -94,7 +89,7 @@ def measure(demo: Demo, oracle: Asked, development: Sequence[Said]) -> Found:
     said += interviewed(demo, oracle)
     own = [one for one in said if one.group in ("answerable", *kinds)]
     first, second = halves([_judged(one) for one in own], _text)
-    result = fitted(first, second, _platt, precision=PRECISION)
+    result = fitted(first, second, platt, precision=PRECISION)
     chosen = {id(row.example) for row in second}
     others = tuple(one for one in own if id(one.example) in chosen)
     assert isinstance(result.curve, Calibrator)
@@ -113,7 +108,7 @@ def interviewed(demo: Demo, oracle: Asked) -> list[Said]:
     return said
 
 
-def _platt(confidences: Sequence[float], right: Sequence[float]) -> Calibrator:
+def platt(confidences: Sequence[float], right: Sequence[float]) -> Calibrator:
     return fit("likelihood", "platt", confidences, right)
 
 
@@ -172,152 +167,3 @@ def _said(
         )
         for row, one in enumerate(examples)
     ]
-
-
-def tables(found: Mapping[str, Found]) -> str:
-    """Return everything as markdown."""
-    return (
-        "\n\n".join(
-            [
-                _refusals(found),
-                _given(found),
-                _calibrations(found),
-                _taboo(found),
-                _agreement(found),
-            ]
-        )
-        + "\n"
-    )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join([_line(heads), "|---" * len(heads) + "|", *map(_line, rows)])
-
-
-def _share(said: Sequence[Said], value: Callable[[Said], float]) -> str:
-    one = clustered([value(each) for each in said], [each.unit for each in said])
-    return f"{one.score:.3f} ({one.low:.3f} to {one.high:.3f})"
-
-
-def _given(found: Mapping[str, Found]) -> str:
-    """Tell what is given, and how much of it is right, by the curve of development organisms."""
-    rows: list[list[str]] = []
-    for name, one in found.items():
-        curve, right = _of_development(one), [each.right for each in one.development]
-        sure = [curve.apply(each.confidence) for each in one.development]
-        chosen = threshold_for(sure, right, PRECISION)
-        if chosen is None:
-            continue
-        for group in GROUPS:
-            said = [each for each in one.said if each.group == group]
-
-            def is_given(
-                each: Said, curve: Calibrator = curve, least: float = chosen.threshold
-            ) -> bool:
-                return not each.refused and curve.apply(each.confidence) >= least
-
-            given = [each for each in said if is_given(each)]
-            row = [name, group, str(len(said)), _share(said, lambda each: float(is_given(each)))]
-            rows.append([*row, _share(given, lambda each: each.right) if given else "-"])
-    return _table(["oracle", "asked", "n", "given", "right of these"], rows)
-
-
-def _of_development(one: Found) -> Calibrator:
-    said = one.development
-    return _platt([each.confidence for each in said], [each.right for each in said])
-
-
-def _refusals(found: Mapping[str, Found]) -> str:
-    """Tell how often it refuses by itself, and below the threshold, and what is right."""
-    rows: list[list[str]] = []
-    for name, one in found.items():
-        for group in GROUPS:
-            said = [each for each in one.said if each.group == group]
-
-            def is_low(each: Said, one: Found = one) -> bool:
-                return (
-                    one.threshold is not None and one.curve.apply(each.confidence) < one.threshold
-                )
-
-            rows.append(
-                [
-                    name,
-                    group,
-                    str(len(said)),
-                    _share(said, lambda each: each.right),
-                    _share(said, lambda each: each.right * (not each.refused)),
-                    _share(said, lambda each: float(each.refused)),
-                    _share(said, lambda each: each.right * (not is_low(each))),
-                    _share(said, lambda each: float(is_low(each))),
-                ]
-            )
-    heads = ["oracle", "asked", "n", "guess right", "right, by itself", "refused, by itself"]
-    return _table([*heads, "right, by threshold", "refused, by threshold"], rows)
-
-
-def _calibrations(found: Mapping[str, Found]) -> str:
-    """Tell how far confidences are from shares of right answers, by what a curve is fitted on."""
-    rows: list[list[str]] = []
-    for name, one in found.items():
-        organisms = [each for each in one.said if each.group == "organisms"]
-        withheld = [each for each in one.said if each.group == "withheld groups"]
-        other = _of_development(one)
-        for fitted_on, curve, measured_on, said in (
-            ("half of the base's", one.curve, "the other half", one.other_half),
-            ("half of the base's", one.curve, "withheld groups", withheld),
-            ("half of the base's", one.curve, "organisms", organisms),
-            ("development organisms", other, "organisms", organisms),
-        ):
-            right = [each.right for each in said]
-            before = calibration([each.confidence for each in said], right)
-            after = calibration([curve.apply(each.confidence) for each in said], right)
-            figures = [*_figures(before), *_figures(after)[:2]]
-            rows.append([name, fitted_on, measured_on, str(len(said)), *figures])
-    heads = ["oracle", "curve fitted on", "measured on", "n", "ECE, stated", "Brier, stated"]
-    return _table([*heads, "AUROC", "ECE, fitted", "Brier, fitted"], rows)
-
-
-def _figures(one: Calibration) -> list[str]:
-    return [f"{one.ece:.3f}", f"{one.brier:.3f}", "-" if one.auroc is None else f"{one.auroc:.3f}"]
-
-
-def _taboo(found: Mapping[str, Found]) -> str:
-    """Tell what a threshold for a precision of .95, chosen on other words, keeps of taboo."""
-    rows: list[list[str]] = []
-    for name, one in found.items():
-        others, taboo = (
-            [each for each in said if each.example.task.startswith("taboo")]
-            for said in (one.development, one.said)
-        )
-        chosen = threshold_for(
-            [each.confidence for each in others], [each.right for each in others], 0.95
-        )
-        kept = [each for each in taboo if chosen and each.confidence >= chosen.threshold]
-        words = len({each.unit for each in taboo})
-        row = [name, str(len(taboo)), str(words), _share(taboo, lambda each: each.right)]
-        row += ["-" if chosen is None else f"{chosen.threshold:.3f}"]
-        row += [f"{len(kept) / len(taboo):.3f}"]
-        rows.append([*row, _share(kept, lambda each: each.right) if kept else "-"])
-    heads = ["oracle", "n", "words", "guess right", "threshold", "coverage", "precision"]
-    return _table(heads, rows)
-
-
-def _agreement(found: Mapping[str, Found]) -> str:
-    """Tell how often two wordings of one question about one reading get the same answer."""
-    rows: list[list[str]] = []
-    for name, one in found.items():
-        groups: dict[tuple[object, ...], list[Said]] = defaultdict(list)
-        for each in one.said:
-            if each.group == "organisms":
-                example = each.example
-                groups[example.task, example.source, example.answer, example.context].append(each)
-        pairs = [pair for some in groups.values() for pair in combinations(some, 2)]
-        values = [exact(a.guess, b.guess) or 0.0 for a, b in pairs]
-        alike = clustered(values, [a.unit for a, _ in pairs])
-        told = f"{alike.score:.3f} ({alike.low:.3f} to {alike.high:.3f})"
-        rows.append([name, str(len(pairs)), told])
-    return _table(["oracle", "pairs of wordings", "same guess"], rows)

@@ -14,7 +14,8 @@ from pathlib import Path
 from random import Random
 
 import torch
-from measure import Asked, Found, interviewed, measure, tables
+from measure import Asked, Found, interviewed, measure
+from tables import tables
 
 from activation_oracles.evals.grade import exact
 from activation_oracles.oracle.oracle import Oracle
