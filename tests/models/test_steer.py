@@ -2,25 +2,15 @@
 
 import pytest
 import torch
-from torch import nn
 
-from activation_oracles.errors import ConfigError, DataError, MismatchError
-from activation_oracles.models.blocks import residual, with_residual
 from activation_oracles.models.load import load
 from activation_oracles.models.push import Push
-from activation_oracles.models.read import read
 from activation_oracles.models.steer import pushed, steering
 from activation_oracles.models.steered import Steered
 from activation_oracles.models.store import ReadingStore
 from activation_oracles.models.target import Target
 from activation_oracles.types import Example
-
-TEXTS = (
-    "Anna likes green apples.",
-    "The old mill stands by the river, and the miller sings.",
-    "moon",
-)
-NEW = 6
+from steering_by_hand import TEXTS, directions, fast, slow, slow_logits, streams
 
 
 @pytest.fixture(scope="module")
@@ -31,72 +21,6 @@ def tiny(tiny_model):
 @pytest.fixture(scope="module")
 def target(tiny):
     return Target(tiny)
-
-
-def directions(width, rows=1, seed=3):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn((rows, width), generator=generator) * 4
-
-
-def added_by_hand(stream, push, row, prompt):
-    """Push one unpadded sequence, token by token."""
-    vector = push.vectors[row if len(push.vectors) > 1 else 0]
-    several = isinstance(push.strengths, torch.Tensor) and len(push.strengths) > 1
-    strength = float(push.strengths[row] if several else push.strengths)
-    stream = stream.clone()
-    for place in range(stream.shape[1]):
-        if isinstance(push.where, str):
-            first, last = {
-                "all": (0, place),
-                "prompt": (0, prompt - 1),
-                "generated": (prompt - 1, place),
-            }[push.where]
-            steered = first <= place <= last
-        else:
-            steered = place in push.where[row if len(push.where) > 1 else 0]
-        if steered:
-            length = stream[0, place].norm() if push.unit == "residual" else vector.norm()
-            stream[0, place] += strength * length * vector / vector.norm()
-    return stream
-
-
-def slow_logits(model, ids, pushes, row, prompt):
-    """Return the logits of one sequence, from hooks that know neither padding nor cache."""
-    handles = [
-        model.blocks.stack[push.layer].register_forward_hook(
-            lambda _module, _inputs, output, push=push: with_residual(
-                output, added_by_hand(residual(output), push, row, prompt)
-            )
-        )
-        for push in pushes
-    ]
-    try:
-        with torch.no_grad():
-            return model.network(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def slow(model, ids, pushes, row=0, new=NEW):
-    """Go on greedily, from the beginning for every token."""
-    ends = model.decoding(new).eos_token_id
-    written = []
-    while len(written) < new and not (written and written[-1] in ends):
-        logits = slow_logits(model, [*ids, *written], pushes, row, len(ids))
-        written.append(int(logits[-1].argmax()))
-    return tuple(written)
-
-
-def fast(target, pushes, prompts, **settings):
-    config = target.model.decoding(NEW)
-    for name, value in settings.items():
-        setattr(config, name, value)
-    return Steered(target, pushes).continued(prompts, config)
-
-
-def streams(model, ids, layer, mask=None):
-    return read(model.network, model.blocks, ids, mask, layers=[layer])[layer]
 
 
 WHERES = ["all", "prompt", "generated", ((0, 2), (1,), (0,))]
@@ -326,114 +250,3 @@ def test_a_store_keeps_steered_readings_apart(target, tmp_path):
     for one in (target, steered, Steered(target, [Push(1, directions(32), 3.0)])):
         (held,) = ReadingStore(one, tmp_path).vectors([example])
         assert torch.equal(held, one.vectors([example])[0])
-
-
-@pytest.mark.parametrize(
-    ("run", "push", "message"),
-    [
-        (False, Push(1, torch.ones(1, 32)), "never made"),
-        (True, Push(3, torch.ones(1, 32)), "never made"),
-        (True, Push(1, torch.ones(1, 32), where=((9,),)), "never came"),
-        (True, Push(1, torch.ones(1, 32), where=((),)), "never made"),
-        (True, Push(1, torch.ones(1, 8)), "another model"),
-        (True, Push(1, torch.ones(3, 32)), r"for \[3\] sequences, the model runs 2"),
-    ],
-)
-def test_a_push_that_is_not_made_or_does_not_fit_is_refused(tiny, run, push, message):
-    ids = torch.arange(5, 17).view(2, 6)
-    # A reading ends after its layer.
-    layers = [2] if run else []
-    with pytest.raises(MismatchError, match=message), steering(tiny.blocks, [push]):
-        [streams(tiny, ids, layer) for layer in layers]
-
-
-def test_padding_that_would_hide_a_push_is_refused(tiny):
-    ids, mask = torch.arange(12).view(2, 6), torch.ones(2, 6, dtype=torch.long)
-    mask[0, :2] = 0
-    chosen, new = (Push(1, torch.ones(1, 32), where=where) for where in (((1,),), "generated"))
-    with pytest.raises(MismatchError, match="padded on the left"), steering(tiny.blocks, [chosen]):
-        tiny.network(input_ids=ids, attention_mask=mask)
-    with pytest.raises(MismatchError, match="padded on the right"), steering(tiny.blocks, [new]):
-        tiny.network(input_ids=ids, attention_mask=mask.flip(-1))
-
-
-def test_a_prompt_in_chunks_of_unknown_length_and_a_cache_from_outside_are_refused(tiny):
-    ids = torch.arange(6)[None]
-    new = Push(1, torch.ones(1, 32), where="generated")
-
-    def in_chunks():
-        cache = tiny.network(input_ids=ids[:, :3], use_cache=True).past_key_values
-        tiny.network(input_ids=ids[:, 3:], past_key_values=cache)
-
-    with pytest.raises(MismatchError, match="prompt="), steering(tiny.blocks, [new]):
-        in_chunks()
-    cache = tiny.network(input_ids=ids[:, :3], use_cache=True).past_key_values
-    with pytest.raises(MismatchError, match="empty cache"), steering(tiny.blocks, [new]):
-        tiny.network(input_ids=ids[:, 3:], past_key_values=cache)
-
-
-def test_a_block_that_runs_twice_in_one_pass_is_refused(tiny):
-    class Twice(nn.Module):
-        def __init__(self, trunk):
-            super().__init__()
-            self.trunk = trunk
-
-        def forward(self, stream, **named):
-            return self.trunk(self.trunk(stream, **named), **named)
-
-    layers = tiny.network.model.layers
-    # The hook lies on the block itself, and this runs it again.
-    original, layers[1] = layers[1], Twice(layers[1])
-    try:
-        with (
-            pytest.raises(MismatchError, match="ran twice"),
-            steering(tiny.blocks, [Push(1, torch.ones(1, 32))]),
-            torch.no_grad(),
-        ):
-            tiny.network(input_ids=torch.arange(6)[None], use_cache=False)
-    finally:
-        layers[1] = original
-
-
-def test_a_failed_pass_leaves_no_hook(tiny):
-    stack, trunk = tiny.blocks.stack, tiny.blocks.trunk
-    before = len(stack[1]._forward_hooks), len(trunk._forward_pre_hooks), len(trunk._forward_hooks)
-    push = Push(1, torch.ones(1, 32))
-    with pytest.raises(RuntimeError, match="mine"), steering(tiny.blocks, [push]):
-        raise RuntimeError("mine")
-    after = len(stack[1]._forward_hooks), len(trunk._forward_pre_hooks), len(trunk._forward_hooks)
-    assert after == before
-
-
-def test_a_push_that_makes_no_sense_is_refused():
-    one = torch.ones(1, 4)
-    with pytest.raises(MismatchError, match="NaN"):
-        Push(0, one * torch.nan)
-    with pytest.raises(MismatchError, match="NaN"):
-        Push(0, one, float("inf"))
-    with pytest.raises(MismatchError, match="2 vectors, 3 strengths"):
-        Push(0, torch.ones(2, 4), torch.ones(3))
-    with pytest.raises(ConfigError, match="counted from 0"):
-        Push(0, one, where=((-1,),))
-
-
-def test_a_steered_target_refuses_what_would_not_be_steered(target):
-    one = torch.ones(1, 32)
-    with pytest.raises(ConfigError, match="blocks 0 to 3"):
-        Steered(target, [Push(4, one)])
-    with pytest.raises(ConfigError, match="at least one push"):
-        Steered(target, [])
-    with pytest.raises(MismatchError, match="another model"):
-        Steered(target, [Push(1, torch.ones(1, 8))])
-    with pytest.raises(MismatchError, match=r"\[2, 3\] texts at once"):
-        Steered(target, [Push(1, one.repeat(2, 1)), Push(2, one.repeat(3, 1))])
-    with pytest.raises(MismatchError, match="for 2 texts"):
-        Steered(target, [Push(1, one.repeat(2, 1))]).generate("moon")
-    with pytest.raises(MismatchError, match="does not show at layer 1"):
-        Steered(target, [Push(2, one)]).read("moon", layers=[0, 1])
-    with pytest.raises(ConfigError, match="no generated tokens"):
-        Steered(target, [Push(1, one, where="generated")]).read("moon", layers=2)
-    far = Steered(target, [Push(1, one, where=((99,),))])
-    for call in (far.generate, lambda text: far.read(text, layers=2)):
-        with pytest.raises(DataError, match="Token 99"):
-            call("moon")

@@ -11,28 +11,15 @@ from activation_oracles.models.load import load
 from activation_oracles.tasks import store
 from activation_oracles.tasks.task import random_for
 from activation_oracles.training import loop
-from activation_oracles.training.config import Grounding, Lora, Practice, TrainConfig
+from activation_oracles.training.config import Grounding, Lora, Practice
 from activation_oracles.training.grounding import block_of, holds
 from activation_oracles.training.loop import train
 from activation_oracles.training.parts import lay_out
 from activation_oracles.training.prepare import prepare
 from activation_oracles.training.readahead import read
-from activation_oracles.types import Example
+from training_runs import RECITAL, changed
 
 HOW = Grounding(weight=2.0, tasks=("recital",), slots=3)
-SHOWN = Example(
-    context=(5, 6, 7, 8, 9),
-    positions=(1, 2, 3),
-    layers=(1,),
-    question="What is said?",
-    answer="moon",
-    task="recital",
-    source="a text",
-)
-
-
-def changed(config, **settings):
-    return TrainConfig(**{**config.model_dump(), **settings})
 
 
 @pytest.fixture
@@ -44,7 +31,7 @@ def grounded(config, tmp_path):
         wide = number % 3 > 0
         examples.append(
             replace(
-                SHOWN,
+                RECITAL,
                 context=context,
                 positions=tuple(range(2, 7)) if wide else (2, 4, 6),
                 question="What is it?" if number % 2 else "What is the secret word of this?",
@@ -78,7 +65,7 @@ def grounded(config, tmp_path):
     ],
 )
 def test_one_layer_of_tokens_in_a_row_is_held_to_its_words(change, held):
-    assert holds(HOW, replace(SHOWN, **change)) == held
+    assert holds(HOW, replace(RECITAL, **change)) == held
 
 
 def by_hand(run, index):

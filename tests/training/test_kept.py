@@ -11,10 +11,7 @@ from activation_oracles.models.target import Target
 from activation_oracles.training.config import Lora
 from activation_oracles.training.loop import train
 from activation_oracles.training.prepare import prepare
-
-
-class KilledError(RuntimeError):
-    """The machine went away."""
+from training_runs import KilledError, killed_after
 
 
 def weights(folder):
@@ -36,16 +33,6 @@ def run(config, tmp_path):
         )
 
     return run
-
-
-def killed_after(step):
-    def watch(found):
-        for one in found:
-            yield one
-            if one.done == step:
-                raise KilledError
-
-    return watch
 
 
 def test_a_run_over_a_store_repeats_to_the_bit_without_reading(run, monkeypatch, caplog):

@@ -23,28 +23,13 @@ from activation_oracles.training.config import Lora, TrainConfig
 from activation_oracles.training.loop import steps, train
 from activation_oracles.training.prepare import prepare
 from activation_oracles.types import Example
+from training_runs import KilledError, killed_after
 
 NUM_STEPS = 12
 
 
-class KilledError(RuntimeError):
-    """The machine went away."""
-
-
 def quiet(found):
     return found
-
-
-def killed_after(step):
-    """Return a progress that kills the run after a step."""
-
-    def watch(found):
-        for one in found:
-            yield one
-            if one.done == step:
-                raise KilledError
-
-    return watch
 
 
 def weights(folder):

@@ -6,27 +6,14 @@ import pytest
 import torch
 
 from activation_oracles.tasks import store
-from activation_oracles.training.config import Grounding, Noise, TrainConfig
+from activation_oracles.training.config import Grounding, Noise
 from activation_oracles.training.loop import train
 from activation_oracles.training.noise import noised
 from activation_oracles.training.prepare import prepare
 from activation_oracles.training.readahead import read
-from activation_oracles.types import Example
+from training_runs import RECITAL, KilledError, changed, killed_after
 
 WIDTH = 32
-SHOWN = Example(
-    context=(5, 6, 7, 8, 9),
-    positions=(1, 2, 3),
-    layers=(1,),
-    question="What is said?",
-    answer="moon",
-    task="recital",
-    source="a text",
-)
-
-
-def changed(config, **settings):
-    return TrainConfig(**{**config.model_dump(), **settings})
 
 
 @pytest.fixture
@@ -41,7 +28,7 @@ def vectors():
 
 def test_about_the_share_has_noise_evenly_drawn_up_to_the_strength(noisy, vectors):
     added = [
-        (noised(noisy, SHOWN, vectors, index=index, window=0) - vectors).norm(dim=-1)
+        (noised(noisy, RECITAL, vectors, index=index, window=0) - vectors).norm(dim=-1)
         / vectors.norm(dim=-1)
         for index in range(400)
     ]
@@ -55,7 +42,9 @@ def test_about_the_share_has_noise_evenly_drawn_up_to_the_strength(noisy, vector
 
 def test_noise_has_no_direction_of_its_own(noisy, vectors):
     every = changed(noisy, noise=Noise(share=1.0, strength=1.0))
-    added = [noised(every, SHOWN, vectors, index=index, window=0) - vectors for index in range(300)]
+    added = [
+        noised(every, RECITAL, vectors, index=index, window=0) - vectors for index in range(300)
+    ]
     directions = torch.nn.functional.normalize(torch.cat(added), dim=-1)
     cosines = directions @ directions.T
     off = cosines[~torch.eye(len(cosines), dtype=torch.bool)]
@@ -66,27 +55,27 @@ def test_noise_has_no_direction_of_its_own(noisy, vectors):
 def test_the_same_step_draws_the_same_and_another_epoch_another(noisy, vectors):
     every = changed(noisy, noise=Noise(share=1.0))
     before = vectors.clone()
-    first = noised(every, SHOWN, vectors, index=3, window=20)
+    first = noised(every, RECITAL, vectors, index=3, window=20)
     assert torch.equal(vectors, before), "a reading may be kept, and is not written over"
-    assert torch.equal(first, noised(every, SHOWN, vectors, index=3, window=20))
+    assert torch.equal(first, noised(every, RECITAL, vectors, index=3, window=20))
     for other in ({"index": 4, "window": 20}, {"index": 3, "window": 40}):
-        assert not torch.allclose(first, noised(every, SHOWN, vectors, **other))
-    reseeded = noised(changed(every, seed=every.seed + 1), SHOWN, vectors, index=3, window=20)
+        assert not torch.allclose(first, noised(every, RECITAL, vectors, **other))
+    reseeded = noised(changed(every, seed=every.seed + 1), RECITAL, vectors, index=3, window=20)
     assert not torch.allclose(first, reseeded)
 
 
 @pytest.mark.parametrize("shown", ["random", "mean", "own:mine.safetensors#1"])
 def test_what_stands_in_for_a_reading_has_none(noisy, vectors, shown):
     every = changed(noisy, noise=Noise(share=1.0))
-    given = replace(SHOWN, shown=shown)
+    given = replace(RECITAL, shown=shown)
     assert noised(every, given, vectors, index=0, window=0) is vectors
 
 
 def test_half_precision_stays_what_it_is(noisy, vectors):
     every = changed(noisy, noise=Noise(share=1.0))
-    found = noised(every, SHOWN, vectors.bfloat16(), index=0, window=0)
+    found = noised(every, RECITAL, vectors.bfloat16(), index=0, window=0)
     assert found.dtype == torch.bfloat16
-    whole = noised(every, SHOWN, vectors.bfloat16().float(), index=0, window=0)
+    whole = noised(every, RECITAL, vectors.bfloat16().float(), index=0, window=0)
     assert torch.allclose(found.float(), whole, rtol=0.01, atol=0.01)
 
 
@@ -118,23 +107,12 @@ def test_readings_are_shown_with_noise_and_held_to_words_without(texts):
         assert torch.equal(shown.words[index].stream, clean.words[index].stream)
 
 
-class KilledError(RuntimeError):
-    """The machine went away."""
-
-
-def killed_after_three(found):
-    for one in found:
-        yield one
-        if one.done == 3:
-            raise KilledError
-
-
 def test_a_run_with_noise_goes_on_to_the_same_weights(texts, tmp_path):
     settings = changed(texts, noise=Noise(share=0.5), save_every=1)
     through = train(changed(settings, output=str(tmp_path / "through")), progress=list)
     halted = changed(settings, output=str(tmp_path / "halted"))
     with pytest.raises(KilledError):
-        train(halted, progress=killed_after_three)
+        train(halted, progress=killed_after(3))
     train(changed(halted, resume=True), progress=list)
     weights = [
         (folder / "adapter_model.safetensors").read_bytes()

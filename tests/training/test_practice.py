@@ -11,22 +11,19 @@ from activation_oracles.errors import ConfigError
 from activation_oracles.evals.grade import exact
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.oracle import Oracle
-from activation_oracles.training.config import Lora, Practice, TrainConfig
+from activation_oracles.training.config import Lora, Practice
 from activation_oracles.training.loop import train
 from activation_oracles.training.parts import lay_out
 from activation_oracles.training.practice import Practising, advantages, reward
 from activation_oracles.training.prepare import prepare
 from activation_oracles.training.readahead import read
+from training_runs import changed
 
 HOW = Practice(samples=4, temperature=1.5, max_new_tokens=4, closeness=0.0)
 
 
 def quiet(steps):
     yield from steps
-
-
-def changed(config, **settings):
-    return TrainConfig(**{**config.model_dump(), **settings})
 
 
 @pytest.fixture

@@ -12,26 +12,11 @@ from activation_oracles.tasks import store
 from activation_oracles.training.config import Lora, TrainConfig
 from activation_oracles.training.loop import train
 from activation_oracles.training.prepare import prepare
-
-
-class KilledError(RuntimeError):
-    """The machine went away."""
+from training_runs import KilledError, killed_after
 
 
 def quiet(found):
     return found
-
-
-def killed_after(step):
-    """Return a progress that kills the run after a step."""
-
-    def watch(found):
-        for one in found:
-            yield one
-            if one.done == step:
-                raise KilledError
-
-    return watch
 
 
 def changed(config, **fields) -> TrainConfig:

@@ -15,21 +15,11 @@ from activation_oracles.training.loop import train
 from activation_oracles.training.prepare import prepare
 from activation_oracles.training.slots import MEANS, Slots, mean_activations, random_directions
 from activation_oracles.types import READING
+from training_runs import KilledError, killed_after
 
 WIDTH = 32
 KINDS = (READING, "nothing", "random", "mean", "own:mine.safetensors#1")
 ANSWERS = {"nothing": "no", "random": "no idea", "mean": "I cannot tell."}
-
-
-class KilledError(RuntimeError):
-    """The machine went away."""
-
-
-def killed_after_five(found):
-    for one in found:
-        yield one
-        if one.done == 5:
-            raise KilledError
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +54,7 @@ def quiet(found):
 def test_a_run_with_stand_ins_killed_and_resumed_ends_in_the_same_weights(mixed, tmp_path):
     whole = train(mixed.model_copy(update={"output": str(tmp_path / "whole")}), progress=quiet)
     with pytest.raises(KilledError):
-        train(mixed, progress=killed_after_five)
+        train(mixed, progress=killed_after(5))
     resumed = train(mixed.model_copy(update={"resume": True}), progress=quiet)
     ours, theirs = (load_file(one / "adapter_model.safetensors") for one in (resumed, whole))
     assert ours.keys() == theirs.keys()
@@ -172,7 +162,7 @@ def test_two_different_files_of_one_name_are_refused(mixed, examples, tmp_path):
 
 def test_a_run_is_not_continued_with_other_own_vectors(mixed):
     with pytest.raises(KilledError):
-        train(mixed, progress=killed_after_five)
+        train(mixed, progress=killed_after(5))
     save_file({"vectors": torch.ones(12, WIDTH)}, mixed.data[0] + "/mine.safetensors")
     with pytest.raises(ConfigError, match="own vectors was"):
         train(mixed.model_copy(update={"resume": True}), progress=quiet)
