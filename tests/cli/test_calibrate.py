@@ -5,11 +5,15 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from transformers import AutoTokenizer
 
 from activation_oracles.cli.main import main
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.types import Example
+from activation_oracles.world.load import ABSTAINER, BASE, DATA, ORACLE
+from activation_oracles.world.questions import questions
+from activation_oracles.world.unanswered import ANSWER, unanswered
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
@@ -113,3 +117,37 @@ def test_a_card_on_the_hub_is_not_saved_into(calibrate):
     code, _, errors = calibrate("--save", oracle="somebody/oracle")
     assert code == 2
     assert "is no folder" in errors
+
+
+@pytest.fixture
+def unanswerable(tmp_path):
+    """Return questions about the village's texts, a third of them without an answer."""
+    from activation_oracles.tasks import store
+
+    tokenizer = AutoTokenizer.from_pretrained(DATA / BASE)
+    asked = questions(tokenizer, seed=31, count=120, shares={"secret": 1, "concept": 1})
+    without = unanswered(tokenizer, seed=32, count=60, kinds={"absent": 1})
+    manifest = store.Manifest(seed=0, command="a test", tokenizer="village")
+    store.write(tmp_path / "asked", {"train": asked, "held_out": [*asked, *without]}, manifest)
+    store.write(tmp_path / "answered", {"train": asked, "held_out": asked}, manifest)
+    return tmp_path
+
+
+def test_an_abstainers_rule_costs_few_right_answers_and_is_kept_in_its_card(unanswerable, capsys):
+    abstainer = unanswerable / "abstainer"
+    shutil.copytree(DATA / ABSTAINER, abstainer)
+    command = ["calibrate", "--oracle", str(DATA / ORACLE), "--target", str(DATA / BASE)]
+    command += ["--abstainer", str(abstainer), "--data", str(unanswerable / "asked")]
+    command += ["--device", "cpu", "--max-new-tokens", "8"]
+    before = Card.load(str(abstainer))
+    assert main([*command, "--loss", "0.1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert Card.load(str(abstainer)) == before, "nothing is saved unasked"
+    assert found["rule"]["text"] == ANSWER
+    assert found["lost"] < 0.3 < found["without"]["unanswered/absent"][1]
+    assert main([*command, "--loss", "0.1", "--save"]) == 0
+    assert f"refuses where {ANSWER!r} is likelier" in capsys.readouterr().out
+    assert Card.load(str(abstainer)).refusal.model_dump() == found["rule"]
+    command[command.index(str(unanswerable / "asked"))] = str(unanswerable / "answered")
+    assert main(command) == 2
+    assert "`kind: unanswerable`" in capsys.readouterr().err

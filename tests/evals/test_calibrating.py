@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from activation_oracles.errors import DataError
-from activation_oracles.evals.calibrating import Judged, fitted, halves, judge
+from activation_oracles.evals.calibrating import Judged, fitted, halves, judge, refusal_threshold
 from activation_oracles.evals.grade import yes_no
 from activation_oracles.oracle.calibrator import fit
 from activation_oracles.types import Example
@@ -64,3 +64,15 @@ def test_what_cannot_be_judged_or_has_no_confidence_is_left_out():
     assert [(row.confidence, row.right) for row in found] == [(0.8, 1.0), (0.6, 0.0)]
     with pytest.raises(DataError):
         judge([], lambda _: [], yes_no)
+
+
+def test_a_threshold_refuses_as_much_as_it_may_of_what_is_right():
+    likely = [number / 100 for number in range(100)]
+    right = [float(number % 2 == 0) for number in range(100)]
+    for loss, most in ((0.0, 0), (0.1, 5), (0.11, 5), (0.5, 25)):
+        threshold = refusal_threshold(likely, right, loss)
+        refused = [hit for one, hit in zip(likely, right, strict=True) if one > threshold]
+        assert sum(refused) == most
+        assert threshold in likely
+    with pytest.raises(DataError, match="20 right answers or more, got 3 of 5"):
+        refusal_threshold(likely[:5], right[:5], 0.1)

@@ -9,7 +9,7 @@ from activation_oracles.errors import ConfigError, DataError, MismatchError
 from activation_oracles.models.load import load
 from activation_oracles.oracle import confidence
 from activation_oracles.oracle.asking import Decoding, Shown
-from activation_oracles.oracle.calibrator import Calibrator
+from activation_oracles.oracle.calibrator import Calibrator, Refusal
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.caveats import caveats_of_lift
 from activation_oracles.oracle.confidence import (
@@ -273,6 +273,31 @@ def test_an_abstainer_refuses_of_controls_what_it_refuses_itself(
     alone = oracle.ask(reading, QUESTION, controls=[Nothing()]).controls["nothing"]
     assert confidence.abstains(control.text)
     assert control.guess == alone.text
+
+
+@pytest.mark.parametrize("asks_of_examples", [False, True])
+def test_an_abstainer_whose_card_has_a_rule_refuses_by_how_likely_it_finds_that(
+    fresh_oracle, abstaining, reading, asks_of_examples
+):
+    readings, text = [reading, reading.with_vectors(-reading.vectors, "turned")], "I cannot tell."
+    shown = [Shown(one, QUESTION) for one in readings]
+    first, second = likelihoods(abstaining._asker, shown, [text] * 2)
+    rule = Refusal(text=text, threshold=min(first, second), loss=0.1, num_answers=20)
+    card = abstaining.card.model_copy(update={"refusal": rule})
+    ruled = Oracle(abstaining.model, abstaining.adapter, card)
+    wanted = [text if one > rule.threshold else None for one in (first, second)]
+    assert wanted.count(None) == 1, "one of the two is refused"
+    if asks_of_examples:
+        one = Example((1, 2, 3, 4), (0, 1, 2, 3), (1, 2), QUESTION, "a mill", "colour", "x")
+        said = ruled.refusals([one] * 2, [each.vectors for each in readings])
+        assert said == wanted
+        return
+    both = fresh_oracle.with_abstainer(ruled)
+    alone = [row[0] for row in fresh_oracle.ask(readings, [QUESTION])]
+    given = [row[0] for row in both.ask(readings, [QUESTION])]
+    for one, bare, refusal in zip(given, alone, wanted, strict=True):
+        assert one.text == (refusal or bare.text)
+        assert one.guess == (bare.text if refusal else bare.guess)
 
 
 def test_text_that_may_be_taken_back_is_not_handed_on(fresh_oracle, abstaining, reading):

@@ -37,6 +37,8 @@ class Asking:
     seed: int
     donors_differ: bool = False
     """Whether only texts with another answer lend their activations."""
+    abstainer: "Oracle | None" = None
+    """Another oracle, which says where there is no answer."""
 
     @property
     def target(self) -> "Target":
@@ -49,6 +51,9 @@ class Asking:
         if closed:
             choose, blind = self.choose, partial(self.choose, nothing=True)
             found += self._shown("oracle, forced choice", read, choose, blind)
+        if self.abstainer is not None:
+            say, blind = self.say_unless, partial(self.say_unless, nothing=True)
+            found += self._shown("oracle, with abstainer", read, say, blind)
         return found
 
     def baselines(self, training: "Sequence[Example]", *, in_words: bool) -> "list[Answerer]":
@@ -153,6 +158,18 @@ class Asking:
         """Let the oracle answer greedily; with `nothing` in the slots, not even the vectors."""
         shown = [None] * len(examples) if nothing else vectors
         return self.oracle.answer(examples, shown, max_new_tokens=self.max_new_tokens)
+
+    def say_unless(
+        self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False
+    ) -> list[str | None]:
+        """As `say`; None where the abstainer finds no answer, which is neither right nor wrong."""
+        assert self.abstainer is not None, "nobody abstains"
+        shown = [None] * len(examples) if nothing else vectors
+        refused = self.abstainer.refusals(examples, shown)
+        said = self.say(examples, vectors, nothing=nothing)
+        return [
+            text if refusal is None else None for text, refusal in zip(said, refused, strict=True)
+        ]
 
     def choose(
         self, examples: "Sequence[Example]", vectors: "Vectors", *, nothing: bool = False

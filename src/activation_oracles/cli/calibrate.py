@@ -1,6 +1,5 @@
 """`ao calibrate`: fit how sure an oracle is to how often it is right, and keep it in its card."""
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -46,6 +45,11 @@ class Calibrate:
     of `data` then serves to fit."""
     wordings: str | None = None
     """JSON file with other wordings of each question: {"question": ["wording", ...]}."""
+    abstainer: str | None = None
+    """Folder or hub id of an oracle that says only where there is no answer. Instead of a curve,
+    find how likely that must be, and save it in its card; half of `data` should have an answer."""
+    loss: float = 0.03
+    """Which share of the oracle's right answers its abstainer may take."""
     precision: float = 0.9
     """How often an answer that is given should be right; less sure ones become `cannot tell`."""
     target: str | None = None
@@ -68,17 +72,23 @@ class Calibrate:
     def __post_init__(self) -> None:
         if not 0 < self.precision <= 1:
             raise DataError(f"A precision lies above 0 and up to 1, got {self.precision}.")
+        if not 0 <= self.loss < 1:
+            raise DataError(f"A loss lies in [0, 1), got {self.loss}.")
         check_limit(self.limit)
         if self.method == "samples" and self.samples < FEWEST_SAMPLES:
             raise DataError(f"Samples agree where there are two or more, got {self.samples}.")
 
     def run(self) -> None:
         """Print what was stated, what it is worth, and what the threshold keeps."""
-        from activation_oracles.evals.calibrating import fitted, halves
+        from activation_oracles.evals.calibrating import fitted, halves, hashed
         from activation_oracles.oracle.calibrator import Calibrator, fit
 
-        if self.save and not Path(self.oracle).is_dir():
-            raise DataError(f"{self.oracle} is no folder; a card on the hub cannot be saved into.")
+        changed = self.abstainer or self.oracle
+        if self.save and not Path(changed).is_dir():
+            raise DataError(f"{changed} is no folder; a card on the hub cannot be saved into.")
+        if self.abstainer is not None:
+            self._refusing(self.abstainer)
+            return
         wordings = read_wordings(self.wordings)
         oracle = self._oracle()
         rows = self._judged(oracle, self.data, wordings)
@@ -93,7 +103,8 @@ class Calibrate:
             precision=self.precision,
         )
         assert isinstance(found.curve, Calibrator)
-        chosen = {"threshold": found.threshold, "precision": self.precision, "data": hashed(rows)}
+        data = hashed([row.example for row in rows])
+        chosen = {"threshold": found.threshold, "precision": self.precision, "data": data}
         curve = found.curve.model_copy(update=chosen)
         if self.save:
             kept = [one for one in oracle.card.confidence_curves if one.method != self.method]
@@ -101,6 +112,24 @@ class Calibrate:
             changed.save(self.oracle)
         held = {**asdict(found), "curve": curve.model_dump(mode="json")}
         print(json.dumps(held, indent=1) if self.json else "\n".join(told(found, self.precision)))
+
+    def _refusing(self, abstainer: str) -> None:
+        """Find when the abstainer refuses; print it, and what it does to the other half."""
+        from activation_oracles.cli import refusing
+        from activation_oracles.cli.asking import limited, readings
+        from activation_oracles.evals.calibrating import halves
+        from activation_oracles.oracle.oracle import Oracle
+
+        examples = limited(readings(self.data, self.split), self.limit, self.seed)
+        oracle = self._oracle()
+        other = Oracle.from_pretrained(abstainer, model=oracle.model, name="abstainer")
+        text, rows = refusing.weighed(oracle, other, examples, self.max_new_tokens)
+        first, second = halves(rows, lambda example: example.source)
+        found = refusing.chosen(text, first, second, self.loss)
+        if self.save:
+            other.card.model_copy(update={"refusal": found.rule}).save(abstainer)
+        held = {**asdict(found), "rule": found.rule.model_dump(mode="json")}
+        print(json.dumps(held, indent=1) if self.json else "\n".join(refusing.told(found)))
 
     def _decoding(self) -> "Decoding":
         from activation_oracles.oracle.asking import Decoding
@@ -211,12 +240,6 @@ def read_wordings(path: str | None) -> dict[str, tuple[str, ...]]:
             f"{path} cannot be read as wordings ({error}). Expected JSON as "
             '{"What is it?": ["Which thing is it?"]}.'
         ) from error
-
-
-def hashed(rows: "Sequence[Judged]") -> str:
-    """Return a hash of the examples that were fitted on, whatever their order."""
-    lines = sorted(repr(row.example) for row in rows)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def told(found: "Fitted", precision: float) -> list[str]:

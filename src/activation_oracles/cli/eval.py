@@ -17,7 +17,8 @@ from activation_oracles.cli.asking import (
 )
 from activation_oracles.cli.limits import check_limit
 from activation_oracles.cli.sae import explained
-from activation_oracles.cli.suites import SUITES, Asked, Suites, about, check_names, make
+from activation_oracles.cli.suite_answerers import Asked, about
+from activation_oracles.cli.suites import SUITES, Suites, check_names, make
 from activation_oracles.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ class Eval(Suites):
         if self.blindspots is not None and without:
             raise ConfigError(f"Blind spots need probes, and no task of {without} has few answers.")
         how = (self.max_new_tokens, self.seed, self.in_words, self.lenses, self.probes)
-        asked = Asked(oracle, *how, dictionary)
+        abstainer = self.abstaining(oracle, is_village=self.oracle is None)
+        asked = Asked(oracle, *how, dictionary, abstainer)
         for evaluation in made:
             targets = asked.targets(evaluation)
             facts = about(evaluation, given, asked, targets) | self.of_sae()
@@ -199,7 +201,14 @@ class Eval(Suites):
             )
         oracle = self._load(self.oracle)
         targets = {"": Target(oracle.model)}
-        asking = Asking(oracle, targets, choices_of(training), self.max_new_tokens, self.seed)
+        asking = Asking(
+            oracle,
+            targets,
+            choices_of(training),
+            self.max_new_tokens,
+            self.seed,
+            abstainer=self.abstaining(oracle),
+        )
         folder = None if self.out is None else Path(self.out)
         parts = self._parts(asking, examples, training, dictionary)
         if self.blindspots is not None:
@@ -255,6 +264,7 @@ class Eval(Suites):
         return {
             "oracle": self.oracle,
             "adapter": oracle.model.adapters.identity(oracle.adapter),
+            "abstainer": self.abstainer,
             "target": oracle.model.name,
             "fingerprint": oracle.model.fingerprint,
             "quantization": oracle.model.quantization,

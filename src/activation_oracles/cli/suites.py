@@ -2,24 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from activation_oracles.cli.asking import Asking
 from activation_oracles.cli.reading import selector
-from activation_oracles.cli.sae import Sae, explained
+from activation_oracles.cli.sae import Sae
 from activation_oracles.errors import ConfigError
 
 if TYPE_CHECKING:
-    from activation_oracles.baselines.sae_features import Dictionary
-    from activation_oracles.evals.answerers import Read
-    from activation_oracles.evals.cases import Case
-    from activation_oracles.evals.evaluation import Answerer
-    from activation_oracles.evals.running import Part
     from activation_oracles.evals.suite import Evaluation, Given
-    from activation_oracles.models.target import Target
     from activation_oracles.oracle.oracle import Oracle
 
 SUITES: Mapping[str, str] = {
@@ -71,6 +63,9 @@ class Suites(Sae):
     probes: bool = False
     """Let linear probes and nearest neighbours answer, too, where answers are few: each row by one
     that is fitted to rows of other units (extra `eval`)."""
+    abstainer: str | None = None
+    """Folder or hub id of another oracle of the same model, which says only where there is no
+    answer: the oracle is scored with it, too, on what it lets through. The village has one."""
     reply: bool | None = None
     """Let each subject reply to a prompt first. By default only the village's organisms do."""
 
@@ -115,6 +110,19 @@ class Suites(Sae):
         )
         return loaded, given
 
+    def abstaining(self, oracle: "Oracle", *, is_village: bool = False) -> "Oracle | None":
+        """Load the oracle that says where there is no answer: the one named, or the village's own.
+
+        Raises:
+            OracleError: it is missing, or does not belong to the oracle's model.
+        """
+        from activation_oracles.world.load import ABSTAINER, DATA
+
+        folder = self.abstainer or (str(DATA / ABSTAINER) if is_village else None)
+        if folder is None:
+            return None
+        return type(oracle).from_pretrained(folder, model=oracle.model, name="abstainer")
+
     def _of_village(self, limit: int, seed: int) -> "tuple[Oracle, Given]":
         from activation_oracles.world.load import load_demo
         from activation_oracles.world.suites import village
@@ -152,149 +160,3 @@ def check_names(names: Sequence[str]) -> None:
     """
     if unknown := sorted(set(names) - set(SUITES)):
         raise ConfigError(f"There is no evaluation {unknown}; there are {sorted(SUITES)}.")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """An oracle, and how an evaluation's rows are put to it and its rivals."""
-
-    oracle: "Oracle"
-    max_new_tokens: int
-    seed: int
-    in_words: bool
-    lenses: bool = False
-    probes: bool = False
-    dictionary: "Dictionary | None" = None
-
-    def targets(self, evaluation: "Evaluation") -> "dict[str, Target]":
-        """Return the subjects as targets by name, their adapters loaded; `""` is the base."""
-        from activation_oracles.models.target import Target
-
-        model = self.oracle.model
-        held = model.adapters.names
-        for one in evaluation.subjects:
-            if one.name not in held:
-                model.add_adapter(one.adapter, name=one.name)
-        base = Target(model)
-        named = {one.name: Target(model, one.name) for one in evaluation.subjects}
-        return {"": base, **named, **(evaluation.made(base) if evaluation.made else {})}
-
-    def parts(
-        self, evaluation: "Evaluation", rows: "Sequence[Case]", targets: "Mapping[str, Target]"
-    ) -> "list[Part]":
-        """Return who is asked what: tasks with few answers are put as a choice, too."""
-        from activation_oracles.evals.answerers import Remembering
-        from activation_oracles.evals.running import Part
-        from activation_oracles.evals.subjects import BASE, Difference, Own
-
-        if evaluation.in_words_only:
-            return [Part(rows, self._themselves(targets), evaluation.grade)]
-        read = {name: target.vectors for name, target in targets.items()}
-        own, base = Remembering(Own(read)), Remembering(read[BASE])
-        asking = Asking(
-            self.oracle,
-            targets,
-            evaluation.choices,
-            self.max_new_tokens,
-            self.seed,
-            donors_differ=True,
-        )
-        found: list[Part] = []
-        for closed in (True, False):
-            some = [one for one in rows if (one.task in evaluation.choices) == closed]
-            if not some:
-                continue
-            answerers = self._readers(asking, evaluation, some, (own, base))
-            shown = Remembering(Difference(own, base)) if evaluation.of_difference else own
-            if self.probes and closed:
-                answerers += asking.cross_fitted(shown)
-            found.append(Part(some, answerers, evaluation.grade))
-            found += explained(self.dictionary, asking.choices, shown, some, evaluation.grade)
-            if self.in_words and all(one.talk for one in some):
-                # What is said in a sentence counts as well: the rival is judged leniently.
-                found.append(Part(some, self._in_words(some, targets), evaluation.grade_in_words))
-        return found
-
-    def _in_words(
-        self, rows: "Sequence[Case]", targets: "Mapping[str, Target]"
-    ) -> "list[Answerer]":
-        """Return who is asked in words: subjects; and, more insistently, with a reply begun."""
-        from activation_oracles.baselines.prompting import BEGUN
-        from activation_oracles.evals.in_words import InWords
-        from activation_oracles.evals.subjects import BASE
-
-        most = self.max_new_tokens
-        found: list[Answerer] = [InWords(targets, max_new_tokens=most)]
-        if self.lenses:
-            found.append(InWords(targets, max_new_tokens=most, begun=BEGUN))
-        if self.lenses and any(one.subject != BASE for one in rows):
-            base = dict.fromkeys(targets, targets[BASE])
-            found.append(InWords(base, max_new_tokens=most, name="base asked in words"))
-        return found
-
-    def _readers(
-        self,
-        asking: Asking,
-        evaluation: "Evaluation",
-        rows: "Sequence[Case]",
-        reads: "tuple[Read, Read]",
-    ) -> "list[Answerer]":
-        """Return who is shown activations: the subjects' own, and the base's of the same text."""
-        from activation_oracles.evals.subjects import BASE, EachAlone
-
-        (own, base), closed = reads, rows[0].task in evaluation.choices
-        if evaluation.of_difference:
-            found = asking.of_differences(own, base, closed=closed)
-        else:
-            found = asking.oracles(own, closed=closed)
-            if any(one.subject != BASE for one in rows):
-                found += asking.of_subjects(own, base, closed=closed)
-        if self.lenses:
-            found += asking.readers(asking.targets[BASE], own, rows, closed=closed)
-        if self.lenses and all(one.subject != BASE for one in rows):
-            lens = partial(asking.difference_lens, own, base, closed=closed)
-            found.append(EachAlone("activation-difference lens", None, lens))
-        return found
-
-    def _themselves(self, targets: "Mapping[str, Target]") -> "list[Answerer]":
-        """Return the subjects, asked each question by itself, and the base in their place."""
-        from activation_oracles.evals.in_words import InWords
-
-        base = dict.fromkeys(targets, targets[""])
-        most = self.max_new_tokens
-        return [
-            InWords(targets, max_new_tokens=most, alone=True),
-            InWords(base, max_new_tokens=most, alone=True, name="base asked in words"),
-        ]
-
-
-def about(
-    evaluation: "Evaluation", given: "Given", asked: Asked, targets: "Mapping[str, Target]"
-) -> dict[str, Any]:
-    """Return what decides the answers, for the run's folder and its table."""
-    from importlib.metadata import version
-
-    oracle = asked.oracle
-    return {
-        "suite": evaluation.name,
-        "measures": evaluation.about,
-        "oracle": oracle.model.adapters.identity(oracle.adapter),
-        "target": oracle.model.name,
-        "fingerprint": oracle.model.fingerprint,
-        "quantization": oracle.model.quantization,
-        "subjects": {
-            name: target.provenance.adapter or ", ".join(target.provenance.history)
-            for name, target in targets.items()
-            if name
-        },
-        "layers": list(given.layers),
-        "at": str(given.at),
-        "reply": given.reply,
-        "split": given.split,
-        "files": None if given.files is None else str(given.files),
-        "limit": given.limit,
-        "max_new_tokens": asked.max_new_tokens,
-        "in_words": asked.in_words,
-        "seed": given.seed,
-        "version": version("activation-oracles"),
-    }

@@ -19,8 +19,9 @@ from activation_oracles.types import Example
 Vectors = Sequence[Float[Tensor, "slot d_model"]]
 Read = Callable[[Sequence[Example]], Vectors]
 """Returns what each example shows, as `Target.vectors` does."""
-Say = Callable[[Sequence[Example], Vectors], Sequence[str]]
-"""Returns an answer to each example that is shown these vectors, as `Oracle.answer` does."""
+Say = Callable[[Sequence[Example], Vectors], Sequence[str | None]]
+"""Returns an answer to each example that is shown these vectors, as `Oracle.answer` does; None
+where it gives none, which is unscored."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Shown:
     read: Read
     say: Say
 
-    def answer(self, examples: Sequence[Example]) -> Sequence[str]:
+    def answer(self, examples: Sequence[Example]) -> Sequence[str | None]:
         """Return one answer an example."""
         return self.say(examples, self.read(examples))
 

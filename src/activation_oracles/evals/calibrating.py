@@ -8,13 +8,15 @@ themselves on the rows that they were chosen on.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from activation_oracles.errors import DataError
 from activation_oracles.evals.calibration import Calibration, Point, calibration, threshold_for
 from activation_oracles.evals.grade import Grade
 from activation_oracles.types import Example
 
+FEWEST_RIGHT = 20
+"""Right answers on which a threshold for refusals may be chosen."""
 Ask = Callable[[Sequence[Example]], Sequence[tuple[str, float | None]]]
 """Returns an answer and its confidence for each example; None where it has none."""
 
@@ -30,6 +32,19 @@ class Curve(Protocol):
 
 Fit = Callable[[Sequence[float], Sequence[float]], Curve]
 """Fits a curve to stated confidences and to what was right."""
+
+
+@runtime_checkable
+class HasExample(Protocol):
+    """Anything that is about an example."""
+
+    @property
+    def example(self) -> Example:
+        """What it is about."""
+        ...
+
+
+_Row = TypeVar("_Row", bound=HasExample)
 
 
 @dataclass(frozen=True)
@@ -77,11 +92,9 @@ def judge(examples: Sequence[Example], ask: Ask, grade: Grade) -> list[Judged]:
     return found
 
 
-def halves(
-    rows: Sequence[Judged], unit: Callable[[Example], str]
-) -> tuple[list[Judged], list[Judged]]:
+def halves(rows: Sequence[_Row], unit: Callable[[Example], str]) -> tuple[list[_Row], list[_Row]]:
     """Part rows in two so that no unit is on both sides, whatever the order of the rows."""
-    parts: tuple[list[Judged], list[Judged]] = ([], [])
+    parts: tuple[list[_Row], list[_Row]] = ([], [])
     for row in rows:
         parts[hashlib.sha256(unit(row.example).encode()).digest()[0] % 2].append(row)
     return parts
@@ -118,6 +131,31 @@ def fitted(
         threshold=None if chosen is None else chosen.threshold,
         kept=None if chosen is None else _kept(sure, right, chosen.threshold),
     )
+
+
+def hashed(examples: Sequence[Example]) -> str:
+    """Return a hash of examples that were chosen on, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(map(repr, examples))).encode()).hexdigest()[:16]
+
+
+def refusal_threshold(likely: Sequence[float], right: Sequence[float], loss: float) -> float:
+    """Return the lowest threshold above which few right answers are refused.
+
+    Args:
+        likely: how likely an abstainer finds its refusal, of questions that have an answer.
+        right: whether another oracle answers them rightly.
+        loss: which share of those it may take.
+
+    Raises:
+        DataError: too few right answers to choose one on.
+    """
+    kept = sorted(one for one, hit in zip(likely, right, strict=True) if hit > 0.5)
+    if len(kept) < FEWEST_RIGHT:
+        raise DataError(
+            f"A threshold for refusals needs {FEWEST_RIGHT} right answers or more, got {len(kept)} "
+            f"of {len(right)}."
+        )
+    return kept[-1 - int(loss * len(kept))]
 
 
 def _kept(sure: Sequence[float], right: Sequence[float], threshold: float) -> Point | None:

@@ -15,12 +15,10 @@ from activation_oracles.oracle.confidence import (
     agreed,
     lifts,
     likelihoods,
+    refusals,
     settled,
 )
 from activation_oracles.types import Answer
-
-LONGEST_REFUSAL = 8
-"""Tokens by which an abstainer has said that it cannot tell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +87,13 @@ class Answering:
 
     def _withheld(self, shown: Sequence[Shown], answers: list[Answer]) -> list[Answer]:
         """Keep as a guess whatever the abstainer finds no answer to."""
-        if self.abstainer is None:
+        abstainer = self.abstainer
+        if abstainer is None:
             return answers
-        asked = [self.abstainer.show(one) for one in shown]
-        drawn = self.abstainer.generate(asked, Decoding(max_new_tokens=LONGEST_REFUSAL))
+        said = refusals(abstainer, lambda text: [abstainer.show(one, text) for one in shown])
         return [
-            replace(one, text=said.text, guess=_believed(one)) if abstains(said.text) else one
-            for one, [said] in zip(answers, drawn, strict=True)
+            one if text is None else replace(one, text=text, guess=_believed(one))
+            for one, text in zip(answers, said, strict=True)
         ]
 
     def _said(

@@ -74,6 +74,24 @@ class Calibrator(BaseModel):
         return 1 / (1 + math.exp(-(self.slope * _log_odds(confidence) + self.offset)))
 
 
+class Refusal(BaseModel):
+    """When an oracle that says only where there is no answer does so, kept in its card."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str = Field(min_length=1)
+    """What it says then."""
+    threshold: float = Field(ge=0, le=1)
+    """It does so where that is likelier, per token: the geometric mean, its end included."""
+    loss: float = Field(ge=0, lt=1)
+    """How much of what another oracle answers rightly that may take, on the answers it was chosen
+    on."""
+    num_answers: int
+    """How many right ones they were."""
+    data: str = ""
+    """Hash of the questions."""
+
+
 def fit(
     method: Method, curve: Curve, confidences: Sequence[float], right: Sequence[float]
 ) -> Calibrator:

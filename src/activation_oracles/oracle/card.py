@@ -22,7 +22,7 @@ from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.files import writing
 from activation_oracles.models.blocks import layer_at
 from activation_oracles.models.load import LanguageModel
-from activation_oracles.oracle.calibrator import Calibrator, Method
+from activation_oracles.oracle.calibrator import Calibrator, Method, Refusal
 from activation_oracles.oracle.depth import Depth
 from activation_oracles.oracle.hub_files import find_file
 from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, Template, choose_placeholder
@@ -92,6 +92,8 @@ class Card(BaseModel):
     """What it scored when it was made, each with n and interval."""
     confidence_curves: tuple[Calibrator, ...] = ()
     """Curves from stated to calibrated confidence, at most one a method."""
+    refusal: Refusal | None = None
+    """When it refuses as another oracle's abstainer; None where it generates the words."""
     depth: Depth | None = None
     """What it scores by depth, and where it is best read; None where that was not measured."""
 

@@ -7,19 +7,22 @@ says of its own confidence is not asked for: it is near chance (arXiv 2605.26045
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from activation_oracles.errors import DataError
-from activation_oracles.oracle.asking import Asker, Shown
+from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.calibrator import Calibrator, Method
+from activation_oracles.oracle.collate import Shows
 from activation_oracles.oracle.sharing import Asked
-from activation_oracles.types import Answer
+from activation_oracles.types import Answer, Example
 
 SMALLEST = 1e-12
 """Below this a probability counts as so much: a lift stays a number."""
 CANNOT_TELL = "cannot tell"
 """What an answer says that is too unsure to be given."""
+LONGEST_REFUSAL = 8
+"""Tokens by which an abstainer has said that it cannot tell."""
 _ABSTAINING = ("cannot tell", "can't tell", "cannot say")
 
 
@@ -94,6 +97,33 @@ def of_answers(asker: Asker, asked: Sequence[Asked]) -> list[float]:
     rows = asker.likelihood(asked)
     lengths = [one.prompt.answer_end - one.prompt.answer_start + 1 for one in asked]
     return [math.exp(sum(row[:length]) / length) for row, length in zip(rows, lengths, strict=True)]
+
+
+def refusals(asker: Asker, ask: Callable[[str | None], Sequence[Asked]]) -> list[str | None]:
+    """Return what an abstainer says where it finds no answer, and None where it finds one.
+
+    By its card's rule, in one pass; without one, by what it generates.
+
+    Args:
+        asker: the abstainer.
+        ask: writes the prompts, with this text as the answer of each or to be answered.
+    """
+    rule = asker.card.refusal
+    if rule is not None:
+        likely = of_answers(asker, ask(rule.text))
+        return [rule.text if one > rule.threshold else None for one in likely]
+    drawn = asker.generate(ask(None), Decoding(max_new_tokens=LONGEST_REFUSAL))
+    return [one.text if abstains(one.text) else None for [one] in drawn]
+
+
+def refusals_of(asker: Asker, examples: Sequence[Example], vectors: Shows) -> list[str | None]:
+    """Return what an abstainer says of examples, as `refusals`."""
+
+    def ask(text: str | None) -> list[Asked]:
+        some = examples if text is None else [replace(one, answer=text) for one in examples]
+        return asker.asked(some, vectors, answered=text is not None)
+
+    return refusals(asker, ask)
 
 
 def lifts(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> list[float | None]:

@@ -16,7 +16,7 @@ from activation_oracles.oracle.answering import Answering
 from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, Shows
-from activation_oracles.oracle.confidence import HowSure, of_answers
+from activation_oracles.oracle.confidence import HowSure, of_answers, refusals_of
 from activation_oracles.oracle.controls import Control, answer_with_controls
 from activation_oracles.oracle.drawing import Drawn
 from activation_oracles.oracle.inputs import check_choices, listed, listed_questions, one_each
@@ -65,7 +65,7 @@ class Oracle:
             adapter: folder or hub id of the adapter, with `ao_config.json` beside it or without.
             model: its base, loaded or by name; by default the one that the adapter names.
             name: what the adapter is called inside the model.
-            how: passed to `load` where the model has to be loaded.
+            how: passed to `load`, where it loads the model.
 
         Raises:
             ModelError: adapter or base cannot be loaded.
@@ -81,10 +81,8 @@ class Oracle:
     def in_proportion(self, times: float = 1.0) -> "Oracle":
         """Return the same oracle, which is shown differences by their strength, too.
 
-        `ask`, `choose` and `sweep` then write each slot at `times` its relative strength (of
-        `Activations.relative_strengths`) times the oracle's own, and not all slots alike. Oracles
-        are trained on slots that are alike, so this is a guess, and every answer says so. Controls
-        that are no difference, as the base model's reading, are written as always.
+        Each slot is then written at `times` its relative strength times the oracle's own: a guess,
+        as every answer says. Controls that are no difference are written as always.
 
         Raises:
             ConfigError: `times` is negative or not finite.
@@ -95,7 +93,7 @@ class Oracle:
         """Return the same oracle, which says that it cannot tell where another one would.
 
         What learning to abstain costs, the other alone has paid: this one's answer is kept as the
-        guess. `ask`, `choose` and `sweep` ask both, their controls too.
+        guess. `ask`, `choose` and `sweep` ask both; `answer` this one alone.
 
         Raises:
             MismatchError: the other is not in this oracle's model.
@@ -122,7 +120,7 @@ class Oracle:
     def collate_drawn(
         self, examples: Sequence[Example], vectors: Shows, drawn: Sequence[Drawn]
     ) -> Batch:
-        """As `collate`, with answers as they were generated, token by token, as labels."""
+        """As `collate`, with answers as they were generated as labels."""
         asked = self._asker.asked(examples, vectors, answered=False)
         said = [followed_by(one, answer.ids) for one, answer in zip(asked, drawn, strict=True)]
         return self._asker.batch(said, whole=True)
@@ -139,8 +137,7 @@ class Oracle:
     def learning(self, batch: Batch) -> Generator[Float[Tensor, ""]]:
         """Yield the mean loss over labelled tokens; call `backward()` inside the scope.
 
-        The vectors stay written until the scope ends, because gradient checkpointing runs blocks
-        again during backward. Logits are computed at labelled tokens alone.
+        Vectors stay written until the scope ends: gradient checkpointing runs blocks again.
         """
         with self.speaking(batch) as likelihoods:
             yield -likelihoods.mean()
@@ -170,6 +167,10 @@ class Oracle:
     def likelihood_of(self, examples: Sequence[Example], vectors: Shows) -> list[float]:
         """Return how likely each example's answer is, as confidence by `likelihood` states it."""
         return of_answers(self._asker, self._asker.asked(examples, vectors, answered=True))
+
+    def refusals(self, examples: Sequence[Example], vectors: Shows) -> list[str | None]:
+        """Return what it says as an abstainer; None of each example where it finds an answer."""
+        return refusals_of(self._asker, examples, vectors)
 
     def answer(
         self, examples: Sequence[Example], vectors: Shows, *, max_new_tokens: int = 20
@@ -221,8 +222,7 @@ class Oracle:
             on_text: called with pieces of the text as it comes, for one reading and one question.
 
         Returns:
-            An `Answer` for one reading and one question; otherwise a list by reading, of lists by
-            question.
+            An `Answer` for one reading and one question; otherwise lists by question, by reading.
 
         Raises:
             DataError: a question is empty.
@@ -257,7 +257,7 @@ class Oracle:
         Args:
             activations: one reading, or several.
             question: what to ask of every reading, or one question for each.
-            choices: the answers to choose between.
+            choices: the answers.
             controls: what else to put in the slots.
             how_sure: `choice`, and perhaps other wordings of the question.
 
@@ -265,8 +265,7 @@ class Oracle:
             An `Answer` with a probability for each choice; a list of them for a list of readings.
 
         Raises:
-            DataError: fewer than two choices, an empty one, or two that are equal; or as many
-                questions as neither one nor the readings.
+            DataError: choices that are no choice, or questions that are neither one nor one each.
         """
         check_choices(choices)
         readings = listed(activations, weighed=self._asker.in_proportion is not None)
@@ -282,7 +281,7 @@ class Oracle:
     def choose_blind(
         self, readings: Sequence[Activations], questions: Sequence[str], choices: Sequence[str]
     ) -> list[Answer]:
-        """Return `choose`'s control `nothing`, one question a reading, and do not ask of these."""
+        """Return `choose`'s control `nothing`, one question a reading."""
         check_choices(choices)
         shown = [Shown(*pair, written=False) for pair in zip(readings, questions, strict=True)]
         return self._answering.choose(choices, None, shown)
