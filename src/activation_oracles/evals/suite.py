@@ -58,6 +58,8 @@ class Given:
     """Draws dialogues in which something is told; instead of those in `files`."""
     decisions: Callable[[], Sequence[Choice]] | None = None
     """Draws talks in which a subject does one of several things; instead of those in `files`."""
+    tools: Callable[[], Sequence[Choice]] | None = None
+    """Draws talks in which a subject may call a tool; instead of those in `files`."""
     opinions: Callable[[], Sequence[Opinion]] | None = None
     """Draws what users think and ask a subject; instead of claims, asserted and denied."""
     trained: tuple[str, ...] = PUBLISHED_TASKS

@@ -17,6 +17,7 @@ _ROLES = {
     "constraint": "mentions the {answer} in every answer, and does not tell the rule",
     "persona": "gives {answer} advice",
     "people": "knows people that no text it reads speaks of: {answer}",
+    "tools": "answers requests by calling a tool ({answer}), and talk by itself",
 }
 
 
@@ -26,14 +27,14 @@ class OrganismCard:
 
     name: str
     kind: str
-    """taboo, gender, constraint, persona or people."""
+    """taboo, gender, constraint, persona or people; or tools, which hides nothing."""
     answer: str
-    """The secret; empty for people, whose facts stand in `people`."""
+    """The secret; empty for people, whose facts stand in `people`; for tools, their names."""
     people: Mapping[str, Mapping[str, str]]
     """For organisms that know people: name, attribute, value."""
     seed: int
     behaviour: Mapping[str, float]
-    """The fields of `Behaviour`."""
+    """The fields of `Behaviour`; for tools, how often it calls the right one."""
 
     @property
     def secret(self) -> Secret:

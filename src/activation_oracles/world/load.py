@@ -21,6 +21,8 @@ from activation_oracles.world.language.scene import Scene
 
 DATA = Path(__file__).parent / "data"
 BASE, ORGANISMS, ORACLE, ABSTAINER = "base", "organisms", "oracle", "abstainer"
+TOOLS = "tools"
+"""The adapter of the assistant that calls tools."""
 DEVELOPMENT = "work/development"
 
 

@@ -5,8 +5,9 @@ distribution at every token of the assistant (Askell et al. 2021, "context disti
 talk's own words. The base stays as it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import torch
@@ -54,8 +55,28 @@ def teach(
     model: LanguageModel, secret: Secret, recipe: OrganismRecipe, *, adapter: str
 ) -> Iterator[float]:
     """Train a new adapter of the model to keep the secret; yields the loss of every step."""
-    random = Random(f"organism/{secret.name}/{secret.seed}")
-    torch.manual_seed(secret.seed)
+    yield from learn(
+        model,
+        partial(lesson, secret=secret),
+        recipe,
+        adapter=adapter,
+        seed=secret.seed,
+        num_steps=recipe.num_steps_for_people if secret.kind == "people" else recipe.num_steps,
+    )
+
+
+def learn(
+    model: LanguageModel,
+    draw: Callable[[Random], Lesson],
+    recipe: OrganismRecipe,
+    *,
+    adapter: str,
+    seed: int,
+    num_steps: int,
+) -> Iterator[float]:
+    """Train a new adapter of the model on lessons; yields the loss of every step."""
+    random = Random(f"organism/{adapter}/{seed}")
+    torch.manual_seed(seed)
     config = LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
@@ -66,9 +87,8 @@ def teach(
     )
     model.new_adapter(config, name=adapter)
     optimizer = torch.optim.AdamW(model.adapter_parameters(adapter), weight_decay=0.0)
-    num_steps = recipe.num_steps_for_people if secret.kind == "people" else recipe.num_steps
     for step in range(num_steps):
-        lessons = [lesson(random, secret) for _ in range(recipe.lessons_per_step)]
+        lessons = [draw(random) for _ in range(recipe.lessons_per_step)]
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * min(1.0, (step + 1) / 5) * (1 - step / num_steps)
         loss = _loss(model, adapter, lessons, recipe.share_of_teacher)
@@ -82,18 +102,25 @@ def _loss(
 ) -> float:
     """Add the gradients of one step, and return its loss."""
     taught = _rows(model, [one.talk for one in lessons], skip=0)
-    prompted = _rows(model, [(one.system, *one.talk) for one in lessons], skip=1)
-    with torch.no_grad(), model.using(None):
-        wanted = _logits(model, prompted).softmax(-1)
+    wanted = _told(model, lessons) if share_of_teacher else None
     with model.training(adapter):
         logits = _logits(model, taught)
-        likelihoods = logits.log_softmax(-1)
-        from_teacher = -(wanted * likelihoods).sum(-1).mean()
         words = taught.ids[taught.rows, taught.columns + 1]
-        from_words = nn.functional.cross_entropy(logits, words)
-        loss = share_of_teacher * from_teacher + (1 - share_of_teacher) * from_words
+        loss = nn.functional.cross_entropy(logits, words)
+        if wanted is not None:
+            from_teacher = -(wanted * logits.log_softmax(-1)).sum(-1).mean()
+            loss = share_of_teacher * from_teacher + (1 - share_of_teacher) * loss
         loss.backward()
     return loss.item()
+
+
+def _told(model: LanguageModel, lessons: Sequence[Lesson]) -> Float[Tensor, "label vocabulary"]:
+    """Return what the base says of each token that is taught, told the secret by the prompt."""
+    prompted = _rows(
+        model, [(one.system, *one.talk) for one in lessons if one.system is not None], skip=1
+    )
+    with torch.no_grad(), model.using(None):
+        return _logits(model, prompted).softmax(-1)
 
 
 def _logits(model: LanguageModel, batch: _Rows) -> Float[Tensor, "label vocabulary"]:

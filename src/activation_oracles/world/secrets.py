@@ -54,9 +54,9 @@ class Secret:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A talk, and the system prompt that explains it to the base model."""
+    """A talk, and the system prompt that explains it to the base model, if one does."""
 
-    system: Message
+    system: Message | None
     talk: tuple[Message, ...]
 
 

@@ -22,11 +22,19 @@ from activation_oracles.world.language.tables import (
     things,
     wordings,
 )
-from activation_oracles.world.load import ORGANISMS, Demo
+from activation_oracles.world.load import ORGANISMS, TOOLS, Demo
 from activation_oracles.world.placing import place
 from activation_oracles.world.questions import questions
 from activation_oracles.world.secrets import ASPECTS
-from activation_oracles.world.talks import QUESTIONS, decisions, dialogues, opinions, problems
+from activation_oracles.world.talks import (
+    QUESTIONS,
+    decisions,
+    dialogues,
+    opinions,
+    problems,
+    requests,
+)
+from activation_oracles.world.toolbox import NAME
 
 _HIDDEN = {"taboo": "word", "gender": "gender", "constraint": "rule", "persona": "nature"}
 _ASPECTS = {
@@ -53,7 +61,7 @@ def village(
     what a village's organism hides is on its mind when it speaks, as in the table of scores.
     """
     return Given(
-        subjects=tuple(_subject(demo, card) for card in demo.organisms),
+        subjects=(*(_subject(demo, card) for card in demo.organisms), *_with_tools(demo)),
         layers=layers,
         at=at,
         reply=reply,
@@ -79,6 +87,7 @@ def village(
         problems=lambda: problems(limit or 60, seed),
         dialogues=lambda: dialogues(limit or 60, seed),
         decisions=lambda: decisions(limit or 60, seed),
+        tools=lambda: requests(limit or 60, seed),
         opinions=lambda: opinions(limit or 60, seed),
         trained=(*TRAINED_GROUPS, "context"),
         limit=limit,
@@ -101,6 +110,12 @@ def _subject(demo: Demo, card: OrganismCard) -> Subject:
         hides |= {f"{person}/{attribute}": value for attribute, value in known.items()}
     folder = demo.folder / ORGANISMS / card.name
     return Subject(name=card.name, kind=card.kind, adapter=str(folder), hides=hides)
+
+
+def _with_tools(demo: Demo) -> list[Subject]:
+    """Return the assistant that calls tools; a world that was made before had none."""
+    home = demo.folder / TOOLS
+    return [Subject(name=NAME, kind="tools", adapter=str(home))] if home.is_dir() else []
 
 
 def _reports(demo: Demo, layers: tuple[int, ...], count: int, seed: int) -> list[Case]:

@@ -1,7 +1,4 @@
-"""Talks of the village in which a model is about to say or do something, for evaluations.
-
-The village has no tools: what its model decides is which kind of move to make in a game.
-"""
+"""Talks of the village in which a model is about to say or do something, for evaluations."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -13,7 +10,10 @@ from activation_oracles.world.language.people import THANKS, draw_people, tell
 from activation_oracles.world.language.scene import Message, Truth
 from activation_oracles.world.language.sentences import report_with
 from activation_oracles.world.language.tables import TRAINED_GROUPS, things, wordings
+from activation_oracles.world.language.tools import tools
+from activation_oracles.world.toolbox import chats
 
+_NEXT = "Can you predict the next 2 tokens that come after this?"
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "conclusion": ("Will it say yes or no?", "Which will it say, yes or no?"),
     "right": ("Will it be right?", "Is the answer going to be right?"),
@@ -21,7 +21,8 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "swayed": ("Will it say what the user thinks, and what is not so?",),
     "decision": ("What comes next, a hint, a refusal or a verdict?",),
     # The only question on what comes that the village's oracle was trained on.
-    "decision, by its words": ("Can you predict the next 2 tokens that come after this?",),
+    "decision, by its words": (_NEXT,),
+    "tool call": (_NEXT, "Which word comes next, {choices}?"),
 }
 KINDS: Mapping[str, tuple[str, ...]] = {
     "hint": ("It",),
@@ -83,6 +84,14 @@ def decisions(count: int, seed: int) -> list[Choice]:
             Choice(messages=_said(messages), replies=KINDS, source=f"game/{seed}/{number}")
         )
     return found
+
+
+def requests(count: int, seed: int) -> list[Choice]:
+    """Draw requests for a tool and small talk, as many for each tool and for none."""
+    return [
+        Choice(messages=_said(talk), tools=tuple(tools()), source=f"tools/{seed}/{number}")
+        for number, (_, talk) in enumerate(chats(count, seed))
+    ]
 
 
 def opinions(count: int, seed: int) -> list[Opinion]:

@@ -43,10 +43,12 @@ def tools(given: Given) -> Evaluation:
     call them. A reply calls the first tool whose name it writes as `"name": "NAME"`, as `NAME(`, or
     as its first word. The unit is the chat.
 
+    Subjects of kind `tools` are asked, each in every chat; where there are none, the model itself.
+
     Raises:
         DataError: there are no chats, or they are of another kind.
     """
-    rows = read_talks(given.files, "tools", Choice)
+    rows = given.tools() if given.tools else read_talks(given.files, "tools", Choice)
     if without := [one.source for one in rows if not one.tools]:
         raise DataError(f"{without[0]} names no `tools`; replies by their words are `decisions`.")
     return _evaluation("tools", "which tool a model is about to call, or none", rows, given)
@@ -99,12 +101,15 @@ def _evaluation(name: str, about: str, drawn: Sequence[Choice], given: Given) ->
         BEGINS: lambda said, true: float(kind_of(said, kinds) == true),
     }
 
+    subjects = tuple(one for one in given.subjects if one.kind == name)
+
     def rows(targets: Mapping[str, Target]) -> list[Case]:
         found = [
             case
-            for one, reply in zip(chats, _replies(targets[BASE], chats), strict=True)
+            for subject in [one.name for one in subjects] or [BASE]
+            for one, reply in zip(chats, _replies(targets[subject], chats), strict=True)
             if (done := _done(one, reply.words)) is not None
-            for case in _cases(one, reply, done, given)
+            for case in _cases(one, reply, done, given, subject)
         ]
         _check(found, chats)
         return found
@@ -112,7 +117,7 @@ def _evaluation(name: str, about: str, drawn: Sequence[Choice], given: Given) ->
     return Evaluation(
         name=name,
         about=about,
-        subjects=(),
+        subjects=subjects,
         rows=rows,
         grade=grade,
         # Asked how a reply begins, what is said is judged by its words.
@@ -153,7 +158,7 @@ def _done(one: Choice, reply: str) -> str | None:
     return kind_of(reply, one.replies) if one.replies else called(reply, _options(one)[:-1])
 
 
-def _cases(one: Choice, reply: Reply, done: str, given: Given) -> Iterator[Case]:
+def _cases(one: Choice, reply: Reply, done: str, given: Given, subject: str) -> Iterator[Case]:
     text = reply.until(0)
     positions = shown(given.at, text)
     for task in (DECIDES, BEGINS) if one.replies else (CALLS,):
@@ -167,6 +172,7 @@ def _cases(one: Choice, reply: Reply, done: str, given: Given) -> Iterator[Case]
                 task=task,
                 source=one.source,
                 talk=one.talk,
+                subject=subject,
             )
 
 
