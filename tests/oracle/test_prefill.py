@@ -51,9 +51,25 @@ def test_tails_behind_one_prefill_are_as_likely_as_whole_prompts(asked):
     tails = [[one.ids[one.answer_start :] for one in some] for some in answered]
     found = asker.tails([prompt for _, prompt, _ in prompts], tails)
     for some, (_, prompt, _), values in zip(answered, prompts, found, strict=True):
-        whole = asker.likelihood([Asked(one, prompt.vectors) for one in some])
-        for one, other in zip(values, whole, strict=True):
-            assert one == pytest.approx(other, abs=1e-4)
+        for one, answer in zip(values, some, strict=True):
+            # Alone, or the whole would be cut as well.
+            [whole] = asker.likelihood([Asked(answer, prompt.vectors)])
+            assert one == pytest.approx(whole, abs=1e-4)
+
+
+def test_answers_to_questions_about_one_reading_are_weighed_behind_it_as_alone(asked, monkeypatch):
+    asker, prompts = asked
+    some = [
+        Asked(template.build((1,), 3, question, answer), prompt.vectors.detach())
+        for template, prompt, _ in prompts
+        for question, answer in zip((*QUESTIONS, "Why?"), ("a mill", "it", "no"), strict=True)
+    ]
+    alone = [asker.likelihood([one])[0] for one in some]
+    rows = count_rows(monkeypatch)
+    for one, whole in zip(asker.likelihood(some), alone, strict=True):
+        assert one == pytest.approx(whole, abs=1e-4)
+    shares = sees_all(asker.model.network, cut(some).num_columns + 6)
+    assert rows == ([1, len(prompts), len(some)] if shares else [len(some)])
 
 
 def test_samples_from_one_prefill_are_those_of_repeated_prompts(asked):

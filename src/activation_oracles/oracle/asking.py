@@ -40,7 +40,7 @@ class Shown:
     reading: Activations
     question: str
     written: bool = True
-    """False: its slots are there, but nothing is written over them."""
+    """False: its slots are there, and nothing is written over them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,9 @@ class Asker:
 
     def lay_out(self, prompts: Sequence[Prompt], shows: Sequence[bool], *, whole: bool) -> Batch:
         """Pad prompts, for `Batch.showing` to give vectors to those that show some."""
+        part, placeholder = "all" if whole else "prompt", self.template.placeholder_id
         return collate(
-            prompts,
-            shows,
-            pad_id=self.model.pad_id,
-            placeholder_id=self.template.placeholder_id,
-            part="all" if whole else "prompt",
+            prompts, shows, pad_id=self.model.pad_id, placeholder_id=placeholder, part=part
         )
 
     def prompts(self, examples: Sequence[Example], *, answered: bool) -> list[Prompt]:
@@ -205,7 +202,13 @@ class Asker:
         return [values[row : row + count] for row in range(0, len(values), count)]
 
     def likelihood(self, asked: Sequence[Asked]) -> list[list[float]]:
-        """Return, for each prompt with its answer, the log-probability of every token learned."""
+        """Return, for each prompt with its answer, the log-probability of every token learned.
+
+        What is asked of one reading runs behind it, as in `tails`.
+        """
+        if can_repeat(self.model.network) and len(by_reading(asked)) < len(asked):
+            behind = [[one.prompt.ids[one.prompt.answer_start :]] for one in asked]
+            return [values for [values] in self.tails(asked, behind)]
         order = sorted(range(len(asked)), key=lambda i: len(asked[i].prompt.ids))
         found: dict[int, list[float]] = {}
         with self._running(asked, 0):
