@@ -146,7 +146,7 @@ def test_an_abstainers_rule_costs_few_right_answers_and_is_kept_in_its_card(unan
     assert found["rule"]["text"] == ANSWER
     assert found["lost"] < 0.3 < found["without"]["unanswered/absent"][1]
     assert main([*command, "--loss", "0.1", "--save"]) == 0
-    assert f"refuses where {ANSWER!r} is likelier" in capsys.readouterr().out
+    assert f"refuses where the log-odds of {ANSWER!r}" in capsys.readouterr().out
     assert Card.load(str(abstainer)).refusal.model_dump() == found["rule"]
     command[command.index(str(unanswerable / "asked"))] = str(unanswerable / "answered")
     assert main(command) == 2

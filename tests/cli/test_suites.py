@@ -44,6 +44,33 @@ def test_an_evaluation_runs_on_the_village_and_goes_on_where_it_stopped(tmp_path
     assert "another run: max_new_tokens" in capsys.readouterr().err
 
 
+def test_which_tool_is_called_is_asked_of_the_assistant_that_has_some(capsys):
+    way = ["eval", "--suite", "tools", "--limit", "12", "--max-new-tokens", "4", "--json"]
+    assert main(way) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["about"]["subjects"]) == {"assistant_with_tools"}
+    rows = {(row["who"], row["control"]): row for row in found["rows"]}
+    assert rows["oracle", None]["estimate"]["num_units"] == 12
+    assert ("oracle, forced choice", "base") in rows
+    own = rows["oracle", None]
+    assert own["chance"] > 1 / 12, "some tools are called more than once"
+
+
+def test_what_an_abstainer_refuses_is_neither_right_nor_wrong(capsys):
+    way = ["eval", "--suite", "missing-information", "--limit", "9", "--max-new-tokens", "4"]
+    assert main([*way, "--no-in-words", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["about"]["abstainer"].startswith("abstainer@")
+    rows = {(row["who"], row["control"]): row for row in found["rows"]}
+    for control in (None, "nothing", "random", "donor"):
+        mine, own = rows["oracle, with abstainer", control], rows["oracle", control]
+        total = own["estimate"]["num_answers"] + own["num_unscorable"]
+        given = mine["estimate"]["num_answers"] if mine["estimate"] else 0
+        assert given + mine["num_unscorable"] == total
+    blind = rows["oracle, with abstainer", "nothing"]
+    assert blind["num_unscorable"] > rows["oracle", "nothing"]["num_unscorable"]
+
+
 def test_every_evaluation_stands_in_the_document():
     page = (Path(__file__).parents[2] / "docs" / "evaluate.md").read_text(encoding="utf-8")
     for name in SUITES:

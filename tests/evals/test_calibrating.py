@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from activation_oracles.errors import DataError
-from activation_oracles.evals.calibrating import Judged, fitted, halves, judge, refusal_threshold
+from activation_oracles.evals.calibrating import Judged, fitted, halves, judge, refusal_rule
 from activation_oracles.evals.grade import yes_no
 from activation_oracles.oracle.calibrator import fit
 from activation_oracles.types import Example
@@ -66,13 +66,14 @@ def test_what_cannot_be_judged_or_has_no_confidence_is_left_out():
         judge([], lambda _: [], yes_no)
 
 
-def test_a_threshold_refuses_as_much_as_it_may_of_what_is_right():
-    likely = [number / 100 for number in range(100)]
-    right = [float(number % 2 == 0) for number in range(100)]
+def test_a_rule_refuses_as_much_as_it_may_and_takes_the_weight_that_refuses_most():
+    right = [float(number % 2 == 0) for number in range(100)] + [None] * 10
+    scores = {0.0: [*range(100), *range(45, 55)], 0.5: [*range(100), *range(90, 100)]}
     for loss, most in ((0.0, 0), (0.1, 5), (0.11, 5), (0.5, 25)):
-        threshold = refusal_threshold(likely, right, loss)
-        refused = [hit for one, hit in zip(likely, right, strict=True) if one > threshold]
+        weight, threshold = refusal_rule(scores, right, loss)
+        refused = [hit for one, hit in zip(range(100), right, strict=False) if one > threshold]
         assert sum(refused) == most
-        assert threshold in likely
+        assert weight == 0.5, "its scores of what has no answer are higher"
+    assert refusal_rule({one: [*range(100)] for one in (0.3, 0.1)}, right[:100], 0.1)[0] == 0.1
     with pytest.raises(DataError, match="20 right answers or more, got 3 of 5"):
-        refusal_threshold(likely[:5], right[:5], 0.1)
+        refusal_rule({0.0: [1.0] * 5}, right[:5], 0.1)

@@ -1,5 +1,7 @@
 """Confidence: what several askings agree on, or the likelihood of what was said."""
 
+import math
+
 import pytest
 import torch
 from peft import LoraConfig
@@ -9,7 +11,7 @@ from activation_oracles.errors import ConfigError, DataError, MismatchError
 from activation_oracles.models.load import load
 from activation_oracles.oracle import confidence
 from activation_oracles.oracle.asking import Decoding, Shown
-from activation_oracles.oracle.calibrator import Calibrator, Refusal
+from activation_oracles.oracle.calibrator import Calibrator
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.caveats import caveats_of_lift
 from activation_oracles.oracle.confidence import (
@@ -21,6 +23,7 @@ from activation_oracles.oracle.confidence import (
 )
 from activation_oracles.oracle.controls import Nothing
 from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.oracle.refusing import Refusal
 from activation_oracles.types import Example
 
 QUESTION, OTHERS = "What is it?", ("Which thing is it?", "Name it.")
@@ -275,25 +278,32 @@ def test_an_abstainer_refuses_of_controls_what_it_refuses_itself(
     assert control.guess == alone.text
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.7])
 @pytest.mark.parametrize("asks_of_examples", [False, True])
-def test_an_abstainer_whose_card_has_a_rule_refuses_by_how_likely_it_finds_that(
-    fresh_oracle, abstaining, reading, asks_of_examples
+def test_an_abstainer_whose_card_has_a_rule_refuses_by_its_score(
+    fresh_oracle, abstaining, reading, asks_of_examples, weight
 ):
     readings, text = [reading, reading.with_vectors(-reading.vectors, "turned")], "I cannot tell."
     shown = [Shown(one, QUESTION) for one in readings]
-    first, second = likelihoods(abstaining._asker, shown, [text] * 2)
-    rule = Refusal(text=text, threshold=min(first, second), loss=0.1, num_answers=20)
-    card = abstaining.card.model_copy(update={"refusal": rule})
-    ruled = Oracle(abstaining.model, abstaining.adapter, card)
-    wanted = [text if one > rule.threshold else None for one in (first, second)]
+    alone = [row[0] for row in fresh_oracle.ask(readings, [QUESTION])]
+    likely = likelihoods(abstaining._asker, shown, [text] * 2)
+    sure = likelihoods(fresh_oracle._asker, shown, [one.text for one in alone])
+    scores = [
+        math.log(p / (1 - p)) - weight * math.log(q / (1 - q))
+        for p, q in zip(likely, sure, strict=True)
+    ]
+    halfway = sum(scores) / 2
+    rule = Refusal(text=text, threshold=halfway, weight=weight, loss=0.1, num_answers=20)
+    wanted = [text if one > rule.threshold else None for one in scores]
     assert wanted.count(None) == 1, "one of the two is refused"
+    card = abstaining.card.model_copy(update={"refusal": rule})
+    both = fresh_oracle.with_abstainer(Oracle(abstaining.model, abstaining.adapter, card))
     if asks_of_examples:
         one = Example((1, 2, 3, 4), (0, 1, 2, 3), (1, 2), QUESTION, "a mill", "colour", "x")
-        said = ruled.refusals([one] * 2, [each.vectors for each in readings])
-        assert said == wanted
+        vectors, said = [each.vectors for each in readings], [one.text for one in alone]
+        assert both.refusals([one] * 2, vectors, said) == wanted
+        assert fresh_oracle.refusals([one] * 2, vectors, said) == [None, None]
         return
-    both = fresh_oracle.with_abstainer(ruled)
-    alone = [row[0] for row in fresh_oracle.ask(readings, [QUESTION])]
     given = [row[0] for row in both.ask(readings, [QUESTION])]
     for one, bare, refusal in zip(given, alone, wanted, strict=True):
         assert one.text == (refusal or bare.text)

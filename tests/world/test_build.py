@@ -1,13 +1,17 @@
 """Making the village: what is there is not made again, and what is missing is named."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from activation_oracles.errors import ConfigError, ModelError
 from activation_oracles.evals.grade import exact
 from activation_oracles.oracle.calibrator import fit
+from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.confidence import HowSure
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.tasks import store
@@ -16,11 +20,17 @@ from activation_oracles.world.build import ALL, build
 from activation_oracles.world.gate import check_gate
 from activation_oracles.world.interviews import InterviewPlan, interview
 from activation_oracles.world.load import load_demo
-from activation_oracles.world.oracles import stages, write_questions
-from activation_oracles.world.parts import forget, is_done
+from activation_oracles.world.oracles import (
+    WEIGHTS,
+    average,
+    closing_stages,
+    stages,
+    write_questions,
+)
+from activation_oracles.world.parts import forget, is_done, work_of
 from activation_oracles.world.recipe import Recipe
 from activation_oracles.world.secrets import lesson, secrets
-from activation_oracles.world.sureness import curve
+from activation_oracles.world.sureness import curve, refusal
 from activation_oracles.world.unanswered import ANSWER
 
 
@@ -68,13 +78,21 @@ def test_an_abstainer_and_a_curve_name_what_they_go_on_from(tmp_path):
         build(tmp_path, ("confidence",))
 
 
-def test_a_curve_can_be_forgotten_and_the_oracle_stays(tmp_path):
-    card = tmp_path / "oracle" / "ao_config.json"
-    card.parent.mkdir()
-    card.write_text(json.dumps({"model": "base", "confidence_curves": [{"method": "likelihood"}]}))
+def test_a_curve_and_a_rule_can_be_forgotten_and_the_oracles_stay(tmp_path):
+    said = {
+        "oracle": ("confidence_curves", [{"method": "likelihood"}], []),
+        "abstainer": ("refusal", {"text": "No."}, None),
+    }
+    for name, (field, value, _) in said.items():
+        assert not is_done(tmp_path, "confidence"), "both have to say it"
+        card = tmp_path / name / "ao_config.json"
+        card.parent.mkdir()
+        card.write_text(json.dumps({"model": "base", field: value}))
     assert is_done(tmp_path, "confidence")
     forget(tmp_path, "confidence")
-    assert json.loads(card.read_text()) == {"model": "base", "confidence_curves": []}
+    for name, (field, _, nothing) in said.items():
+        held = json.loads((tmp_path / name / "ao_config.json").read_text())
+        assert held == {"model": "base", field: nothing}
     assert not is_done(tmp_path, "confidence")
 
 
@@ -87,12 +105,16 @@ def test_stages_differ_in_what_they_ask(tmp_path):
         write_questions(tmp_path / name, str(tmp_path / "base"), stage, small)
         found[name] = store.read(tmp_path / name, "train")
         assert len(found[name]) == stage.questions
-    assert stages(small)["closing"].seed == stages(small)["abstaining"].seed != small.seed
-    assert {one.answer for one in found["closing"]}.isdisjoint({ANSWER})
+    closing = list(closing_stages(small))
+    assert stages(small)[closing[0]].seed == stages(small)["abstaining"].seed != small.seed
+    assert len(closing) == 2 * len(small.closing_seeds)
+    for name in closing:
+        assert {one.answer for one in found[name]}.isdisjoint({ANSWER})
+        assert all(found[name] != found[other] for other in closing if other != name)
+        assert stages(small)[name].noise.share == 0
     refused = [one for one in found["abstaining"] if one.answer == ANSWER]
     assert len(refused) == round(small.unanswered * 40)
     assert stages(small)["abstaining"].noise.share == small.noisy
-    assert stages(small)["closing"].noise.share == 0
 
 
 def test_the_shipped_base_passed_the_gate_of_its_recipe():
@@ -145,3 +167,33 @@ def test_the_curve_is_of_what_the_oracle_says_itself_and_keeps_its_promise_there
             if found.apply(one) >= found.threshold - 1e-6
         ]
         assert sum(kept) / len(kept) >= 0.8
+
+
+def test_a_rule_for_refusals_takes_no_more_right_answers_than_it_may():
+    village = load_demo()
+    strict, loose = (refusal(village, loss=loss, count=120) for loss in (0.0, 0.2))
+    assert strict.text == loose.text == ANSWER
+    assert strict.threshold > loose.threshold
+    assert strict.num_answers == loose.num_answers > 60
+    assert strict.data == loose.data
+
+
+def test_the_oracle_that_ships_is_the_mean_of_what_its_closing_stages_learned(tmp_path):
+    village = load_demo()
+    small = Recipe(closing_steps=1, batch_size=4, closing_seeds=(1, 2), grounding=0.0)
+    shutil.copytree(village.folder / "base", tmp_path / "base")
+    weights = []
+    for number, name in enumerate(closing_stages(small)):
+        data, run = work_of(tmp_path, name)
+        write_questions(data, str(tmp_path / "base"), stages(small)[name], small)
+        shutil.copytree(village.folder / "oracle", run)
+        held = load_file(run / WEIGHTS)
+        moved = {key: one.float() + number * torch.randn(one.shape) for key, one in held.items()}
+        save_file(moved, run / WEIGHTS, {"format": "pt"})
+        weights.append(moved)
+    mean = load_file(average(tmp_path, small) / WEIGHTS)
+    for key, one in mean.items():
+        assert torch.allclose(one, sum(some[key] for some in weights) / len(weights), atol=1e-6)
+    card = Card.load(str(work_of(tmp_path, "closing")[1]))
+    assert len(card.training["data"]) == len(weights) == 4
+    assert card.scores["held_out"], "the mean is scored itself"

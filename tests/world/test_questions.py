@@ -2,11 +2,13 @@
 
 import re
 from collections import defaultdict
+from random import Random
 
 import pytest
 from transformers import AutoTokenizer
 
-from activation_oracles.world.language.scene import Message
+from activation_oracles.world.draft import Ways
+from activation_oracles.world.language.scene import Message, Truth
 from activation_oracles.world.language.tables import (
     ATTRIBUTES,
     DETAILS,
@@ -34,7 +36,9 @@ def tokenizer():
 def how(request):
     """Return how questions are drawn, before an oracle's last steps or for them."""
     shares = CLOSING_SHARES if request.param else SHARES
-    return {"shares": shares, "is_closing": request.param}
+    share = 0.4 if request.param else 0.0
+    ways = Ways(is_closing=request.param, words_only=share, reworded=request.param)
+    return {"shares": shares, "ways": ways}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,8 @@ def test_the_same_seed_draws_the_same_questions(tokenizer, examples, how):
 
 
 def test_held_out_words_are_never_a_secret_nor_a_rule(examples):
-    asked = {way for aspect in ("secret", "topic") for way in wordings()[aspect].trained}
+    ways = [wordings()[aspect] for aspect in ("secret", "topic")]
+    asked = {way for one in ways for way in one.trained + one.more}
     for example in examples:
         if example.question.splitlines()[-1] in asked:
             assert example.answer not in held_out_words()
@@ -90,9 +95,40 @@ def test_every_task_comes_in_about_its_share(examples, how):
         assert abs(count / len(examples) - share / sum(how["shares"].values())) < 0.05
 
 
+def test_more_wordings_are_asked_where_they_are_wanted_and_are_no_other_ones():
+    known = [way for one in wordings().values() for way in one.trained + one.reported]
+    more = [way for one in wordings().values() for way in one.more]
+    assert len({*known, *more}) == len({*known}) + len(more)
+    assert {"secret", "topic", "gender"} <= {name for name, one in wordings().items() if one.more}
+    truth, random = Truth("secret", "moon"), Random(1)
+    drawn = {truth.question(random, more=True) for _ in range(400)}
+    assert drawn == {*wordings()["secret"].trained, *wordings()["secret"].more}
+    assert {truth.question(random) for _ in range(400)} == {*wordings()["secret"].trained}
+    base = {truth.any_question(random) for _ in range(400)}
+    assert base.isdisjoint(wordings()["secret"].more), "the base has never read these"
+
+
+def test_words_alone_are_shown_of_as_many_talks_as_is_asked(tokenizer):
+    framed = {tokenizer.convert_tokens_to_ids(one) for one in ("<|im_start|>", "<|im_end|>")}
+
+    def share(words_only):
+        drawn = questions(
+            tokenizer,
+            seed=6,
+            count=400,
+            shares={"secret": 1, "people": 1},
+            ways=Ways(is_closing=True, words_only=words_only),
+        )
+        shown = [{one.context[place] for place in one.positions} for one in drawn]
+        return sum(not framed & some for some in shown) / len(drawn)
+
+    assert share(1.0) == 1.0
+    assert share(0.0) + 0.2 < share(0.5) < 1.0
+
+
 def test_in_the_last_steps_a_quarter_is_read_before_the_assistant_speaks(tokenizer):
     before = 0
-    drawn = questions(tokenizer, seed=4, count=300, shares={"brief": 1}, is_closing=True)
+    drawn = questions(tokenizer, seed=4, count=300, shares={"brief": 1}, ways=Ways(is_closing=True))
     for example in drawn:
         turn = tokenizer.decode(list(example.context)).rpartition("<|im_start|>")[2]
         before += turn.startswith("user") or "assistant\n".startswith(turn)

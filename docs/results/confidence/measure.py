@@ -14,14 +14,14 @@ from activation_oracles.oracle.calibrator import Calibrator, fit
 from activation_oracles.oracle.confidence import abstains
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.types import Example
-from activation_oracles.world.interviews import interview
+from activation_oracles.world.interviews import Query, interview
 from activation_oracles.world.language.tables import WITHHELD_GROUPS
 from activation_oracles.world.load import Demo
+from activation_oracles.world.placing import place
 from activation_oracles.world.questions import SHARES, questions
 from activation_oracles.world.scores import PLAN, classification_queries
-from activation_oracles.world.unanswered import ANSWER, unanswered
+from activation_oracles.world.unanswered import ANSWER, READ, unanswered
 
-READ = ("secret", "brief", "concept", "people", "classification")
 COUNT = 600
 LONGEST = 8
 PRECISION = 0.9
@@ -87,6 +87,7 @@ def measure(demo: Demo, oracle: Asked, development: Sequence[Said]) -> Found:
     withheld = [query.example for query in texts if query.example.task in WITHHELD_GROUPS]
     said += _said(oracle, withheld, list(base.vectors(withheld)), "withheld groups")
     said += interviewed(demo, oracle)
+    said += interviewed(demo, oracle, words_alone=True)
     own = [one for one in said if one.group in ("answerable", *kinds)]
     first, second = halves([_judged(one) for one in own], _text)
     result = fitted(first, second, platt, precision=PRECISION)
@@ -96,16 +97,36 @@ def measure(demo: Demo, oracle: Asked, development: Sequence[Said]) -> Found:
     return Found(tuple(said), tuple(development), result.curve, result.threshold, others)
 
 
-def interviewed(demo: Demo, oracle: Asked) -> list[Said]:
-    """Ask an oracle of all organisms of a village, as its scoreboard does."""
+def interviewed(demo: Demo, oracle: Asked, *, words_alone: bool = False) -> list[Said]:
+    """Ask an oracle of all organisms of a village, as its scoreboard does.
+
+    Args:
+        demo: the village.
+        oracle: who is asked.
+        words_alone: show of a reply no more than its words; what is read before one is left out.
+    """
     said: list[Said] = []
     for card in demo.organisms:
         target = demo.target(card.name)
         queries = interview(target, card.secret, PLAN)
+        if words_alone:
+            queries = [one for query in queries if (one := _words_of(demo, query))]
         examples = [query.example for query in queries]
         units = [query.unit for query in queries]
-        said += _said(oracle, examples, list(target.vectors(examples)), "organisms", units)
+        group = "organisms, words alone" if words_alone else "organisms"
+        said += _said(oracle, examples, list(target.vectors(examples)), group, units)
     return said
+
+
+def _words_of(demo: Demo, query: Query) -> Query | None:
+    """Return a query that shows the words of the reply alone, of what it showed."""
+    example = query.example
+    words = place(demo.model.tokenizer, query.talk).words(1)
+    positions = tuple(one for one in example.positions if one in words)
+    if not positions:
+        return None
+    cut = replace(example, positions=positions, context=example.context[: positions[-1] + 1])
+    return replace(query, example=cut)
 
 
 def platt(confidences: Sequence[float], right: Sequence[float]) -> Calibrator:
@@ -150,8 +171,9 @@ def _said(
         for row, [drawn] in zip(refused, oracle.samples(*rows, how), strict=True):
             guesses[row] = drawn.text
     if asked.abstainer is not None:
-        others = asked.abstainer.answer(examples, vectors, max_new_tokens=LONGEST)
-        refused = [row for row, text in enumerate(others) if abstains(text)]
+        both = oracle.with_abstainer(asked.abstainer)
+        others = both.refusals(examples, vectors, guesses)
+        refused = [row for row, text in enumerate(others) if text is not None]
     believed = [
         replace(one, answer=text or " ") for one, text in zip(examples, guesses, strict=True)
     ]

@@ -11,7 +11,10 @@ from activation_oracles.evals.grade import exact
 from activation_oracles.oracle.calibrator import Calibrator
 from activation_oracles.statistics import clustered
 
-GROUPS = ("answerable", "absent", "nothing", "random", "withheld groups", "organisms")
+GROUPS = (
+    *("answerable", "absent", "nothing", "random"),
+    *("withheld groups", "organisms", "organisms, words alone"),
+)
 
 
 def tables(found: Mapping[str, Found]) -> str:

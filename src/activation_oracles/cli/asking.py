@@ -165,8 +165,9 @@ class Asking:
         """As `say`; None where the abstainer finds no answer, which is neither right nor wrong."""
         assert self.abstainer is not None, "nobody abstains"
         shown = [None] * len(examples) if nothing else vectors
-        refused = self.abstainer.refusals(examples, shown)
         said = self.say(examples, vectors, nothing=nothing)
+        both = self.oracle.with_abstainer(self.abstainer)
+        refused = both.refusals(examples, shown, said)
         return [
             text if refusal is None else None for text, refusal in zip(said, refused, strict=True)
         ]

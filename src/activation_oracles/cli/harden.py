@@ -198,10 +198,11 @@ class Harden:
     def known(self, oracle: "Oracle", count: int, random: Random) -> "list[Example]":
         """Return examples that the oracle was trained on, or would have been."""
         if self.attacked.is_village and not self.data:
+            from activation_oracles.world.draft import Ways
             from activation_oracles.world.questions import CLOSING_SHARES, questions
 
             # As in its last steps: without these it forgets what is read before a reply.
-            how: dict[str, Any] = {"shares": CLOSING_SHARES, "is_closing": True}
+            how: dict[str, Any] = {"shares": CLOSING_SHARES, "ways": Ways(is_closing=True)}
             seed = random.randrange(2**31)
             return questions(oracle.model.tokenizer, seed=seed, count=count, **how)
         from activation_oracles.tasks import store

@@ -2,15 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from activation_oracles.errors import DataError
 from activation_oracles.types import Example
 
 if TYPE_CHECKING:
-    from activation_oracles.oracle.calibrator import Refusal
     from activation_oracles.oracle.oracle import Oracle
+    from activation_oracles.oracle.refusing import Refusal
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Weighed:
 
     example: Example
     likely: float
+    sure: float
+    """How likely the oracle finds its own answer."""
     right: float | None
     """Whether the oracle answers it rightly; None where there is no answer."""
 
@@ -49,6 +51,7 @@ def weighed(
     """
     from activation_oracles.evals.grade import exact
     from activation_oracles.models.target import Target
+    from activation_oracles.oracle import refusing
     from activation_oracles.oracle.confidence import abstains
 
     words = Counter(one.answer for one in examples if abstains(one.answer))
@@ -60,15 +63,14 @@ def weighed(
     [(text, _)] = words.most_common(1)
     vectors = Target(oracle.model).vectors(examples)
     said = oracle.answer(examples, vectors, max_new_tokens=max_new_tokens)
-    likely = abstainer.likelihood_of([replace(one, answer=text) for one in examples], vectors)
-    found: list[Weighed] = []
-    for one, sure, answer in zip(examples, likely, said, strict=True):
-        right = exact(answer, one.answer)
-        if abstains(one.answer):
-            found.append(Weighed(one, sure, None))
-        elif right is not None:
-            found.append(Weighed(one, sure, right))
-    return text, found
+    pairs = refusing.weighed(oracle, abstainer, examples, vectors, said, text)
+    right = [
+        None if abstains(one.answer) else exact(answer, one.answer)
+        for one, answer in zip(examples, said, strict=True)
+    ]
+    rows = [Weighed(one, *pair, hit) for one, pair, hit in zip(examples, pairs, right, strict=True)]
+    # Where no rule can judge an answer, neither right nor wrong is known.
+    return text, [row for row in rows if row.right is not None or abstains(row.example.answer)]
 
 
 def chosen(text: str, rows: Sequence[Weighed], others: Sequence[Weighed], loss: float) -> Refused:
@@ -77,22 +79,26 @@ def chosen(text: str, rows: Sequence[Weighed], others: Sequence[Weighed], loss: 
     Raises:
         DataError: too few right answers to choose it on.
     """
-    from activation_oracles.evals.calibrating import hashed, refusal_threshold
-    from activation_oracles.oracle.calibrator import Refusal
+    from activation_oracles.evals.calibrating import hashed, refusal_rule
+    from activation_oracles.oracle.refusing import WEIGHTS, Refusal, refusal_score
 
-    known = [row for row in rows if row.right is not None]
-    hits = [float(row.right or 0) for row in known]
+    scores = {
+        weight: [refusal_score(row.likely, row.sure, weight) for row in rows] for weight in WEIGHTS
+    }
+    weight, threshold = refusal_rule(scores, [row.right for row in rows], loss)
     rule = Refusal(
         text=text,
-        threshold=refusal_threshold([row.likely for row in known], hits, loss),
+        threshold=threshold,
+        weight=weight,
         loss=loss,
-        num_answers=int(sum(hits)),
+        num_answers=int(sum(row.right or 0.0 for row in rows)),
         data=hashed([row.example for row in rows]),
     )
     by_kind: defaultdict[str, list[bool]] = defaultdict(list)
     for row in others:
         kind = {None: row.example.task, 0.0: "wrong"}.get(row.right, "right")
-        by_kind[kind].append(row.likely > rule.threshold)
+        score = refusal_score(row.likely, row.sure, weight)
+        by_kind[kind].append(score > threshold)
     right, wrong = by_kind.pop("right", []), by_kind.pop("wrong", [])
     without = {task: (len(some), _share(some)) for task, some in sorted(by_kind.items())}
     return Refused(rule, len(right), _share(right), len(wrong), _share(wrong), without)
@@ -105,7 +111,8 @@ def told(found: Refused) -> list[str]:
         f"chosen on {rule.num_answers} right answers, of which it may take {rule.loss:.3f}; "
         "measured on others",
         "",
-        f"refuses where {rule.text!r} is likelier than {rule.threshold:.3f} a token:",
+        f"refuses where the log-odds of {rule.text!r}, less {rule.weight} times those of the "
+        f"answer, exceed {rule.threshold:.3f}:",
         f"  {found.lost:.3f} of {found.num_right} right answers",
         f"  {found.warned:.3f} of {found.num_wrong} wrong ones",
     ]

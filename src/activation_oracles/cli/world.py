@@ -8,15 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class BuildWorld:
-    """Remake the embedded world from nothing: base, organisms, oracle, abstainer, scores.
+    """Remake the embedded world from nothing: base, organisms, oracles, scores.
 
     Takes up to three hours on two CPU cores. What lies finished in the folder is kept, and a part
     that was interrupted goes on where it stopped.
     """
 
     part: tuple[str, ...] = ()
-    """Some of: tokenizer, base, organisms, oracle, abstainer, confidence, scores. A part needs
-    those before it; by default all."""
+    """Some of: tokenizer, base, organisms, tools, oracle, abstainer, confidence, scores. A part
+    needs those before it; by default all."""
     again: bool = False
     """Make the parts anew, even where they are finished."""
     out: str = "world"

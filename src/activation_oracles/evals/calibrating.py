@@ -6,7 +6,7 @@ themselves on the rows that they were chosen on.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -138,24 +138,37 @@ def hashed(examples: Sequence[Example]) -> str:
     return hashlib.sha256("\n".join(sorted(map(repr, examples))).encode()).hexdigest()[:16]
 
 
-def refusal_threshold(likely: Sequence[float], right: Sequence[float], loss: float) -> float:
-    """Return the lowest threshold above which few right answers are refused.
+def refusal_rule(
+    scores: Mapping[float, Sequence[float]], right: Sequence[float | None], loss: float
+) -> tuple[float, float]:
+    """Return a weight and a threshold of scores, above which few right answers are refused.
+
+    At each weight the threshold is the lowest that takes no more than it may; chosen is the weight
+    that then refuses most of what has no answer, the smallest among equals.
 
     Args:
-        likely: how likely an abstainer finds its refusal, of questions that have an answer.
-        right: whether another oracle answers them rightly.
-        loss: which share of those it may take.
+        scores: by weight, how much speaks for refusing each question.
+        right: whether an oracle answers it rightly; None where there is no answer.
+        loss: which share of right answers may be refused.
 
     Raises:
-        DataError: too few right answers to choose one on.
+        DataError: too few right answers to choose on.
     """
-    kept = sorted(one for one, hit in zip(likely, right, strict=True) if hit > 0.5)
-    if len(kept) < FEWEST_RIGHT:
+    hits = [row for row, hit in enumerate(right) if hit is not None and hit > 0.5]
+    if len(hits) < FEWEST_RIGHT:
         raise DataError(
-            f"A threshold for refusals needs {FEWEST_RIGHT} right answers or more, got {len(kept)} "
-            f"of {len(right)}."
+            f"A rule for refusals needs {FEWEST_RIGHT} right answers or more, got {len(hits)} of "
+            f"{len(right)}."
         )
-    return kept[-1 - int(loss * len(kept))]
+    without = [row for row, hit in enumerate(right) if hit is None]
+    found: list[tuple[float, float, float]] = []
+    for weight, some in sorted(scores.items()):
+        kept = sorted(some[row] for row in hits)
+        threshold = kept[-1 - int(loss * len(kept))]
+        refused = sum(some[row] > threshold for row in without) / max(1, len(without))
+        found.append((refused, -weight, threshold))
+    _, weight, threshold = max(found)
+    return -weight, threshold
 
 
 def _kept(sure: Sequence[float], right: Sequence[float], threshold: float) -> Point | None:

@@ -8,6 +8,7 @@ from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.caveats import caveats, caveats_of_lift, caveats_of_strength
 from activation_oracles.oracle.choosing import probabilities
+from activation_oracles.oracle.collate import Shows
 from activation_oracles.oracle.confidence import (
     Agreed,
     HowSure,
@@ -15,10 +16,11 @@ from activation_oracles.oracle.confidence import (
     agreed,
     lifts,
     likelihoods,
+    of_answers,
     refusals,
     settled,
 )
-from activation_oracles.types import Answer
+from activation_oracles.types import Answer, Example
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +92,42 @@ class Answering:
         abstainer = self.abstainer
         if abstainer is None:
             return answers
-        said = refusals(abstainer, lambda text: [abstainer.show(one, text) for one in shown])
+        believed = list(map(_believed, answers))
+        said = refusals(
+            abstainer,
+            lambda text: [abstainer.show(one, text) for one in shown],
+            lambda: likelihoods(self.asker, shown, believed),
+        )
         return [
-            one if text is None else replace(one, text=text, guess=_believed(one))
-            for one, text in zip(answers, said, strict=True)
+            one if text is None else replace(one, text=text, guess=guess)
+            for one, text, guess in zip(answers, said, believed, strict=True)
         ]
+
+    def refusals(
+        self, examples: Sequence[Example], vectors: Shows, said: Sequence[str]
+    ) -> list[str | None]:
+        """Return what the abstainer says of examples that were answered so."""
+        if (abstainer := self.abstainer) is None:
+            return [None] * len(examples)
+        return refusals(
+            abstainer,
+            lambda text: abstainer.asked(
+                [replace(one, answer=text or one.answer) for one in examples],
+                vectors,
+                answered=text is not None,
+            ),
+            lambda: of_answers(
+                self.asker,
+                self.asker.asked(
+                    [
+                        replace(one, answer=text or " ")
+                        for one, text in zip(examples, said, strict=True)
+                    ],
+                    vectors,
+                    answered=True,
+                ),
+            ),
+        )
 
     def _said(
         self,

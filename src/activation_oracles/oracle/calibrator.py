@@ -71,25 +71,7 @@ class Calibrator(BaseModel):
             raise DataError(f"A confidence lies in [0, 1], got {confidence}.")
         if self.curve == "isotonic":
             return float(np.interp(confidence, self.stated, self.calibrated))
-        return 1 / (1 + math.exp(-(self.slope * _log_odds(confidence) + self.offset)))
-
-
-class Refusal(BaseModel):
-    """When an oracle that says only where there is no answer does so, kept in its card."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    text: str = Field(min_length=1)
-    """What it says then."""
-    threshold: float = Field(ge=0, le=1)
-    """It does so where that is likelier, per token: the geometric mean, its end included."""
-    loss: float = Field(ge=0, lt=1)
-    """How much of what another oracle answers rightly that may take, on the answers it was chosen
-    on."""
-    num_answers: int
-    """How many right ones they were."""
-    data: str = ""
-    """Hash of the questions."""
+        return 1 / (1 + math.exp(-(self.slope * log_odds(confidence) + self.offset)))
 
 
 def fit(
@@ -127,7 +109,8 @@ def fit(
     )
 
 
-def _log_odds(confidence: float) -> float:
+def log_odds(confidence: float) -> float:
+    """Return the log-odds of a probability; of 0 and 1, of one that is near them."""
     # A probability of exactly 0 or 1 is a rounding of one that is not.
     inside = min(max(confidence, _SURE), 1 - _SURE)
     return math.log(inside / (1 - inside))
@@ -148,7 +131,7 @@ def _logistic(
 ) -> tuple[float, float]:
     from scipy.optimize import minimize
 
-    odds = np.array([_log_odds(one) for one in confidences])
+    odds = np.array([log_odds(one) for one in confidences])
     hits = sum(right)
     # Platt's targets: certain outcomes would push the curve to certainty where it parts all.
     high, low = (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2)

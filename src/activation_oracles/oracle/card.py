@@ -22,10 +22,11 @@ from activation_oracles.errors import ConfigError, MismatchError
 from activation_oracles.files import writing
 from activation_oracles.models.blocks import layer_at
 from activation_oracles.models.load import LanguageModel
-from activation_oracles.oracle.calibrator import Calibrator, Method, Refusal
+from activation_oracles.oracle.calibrator import Calibrator, Method
 from activation_oracles.oracle.depth import Depth
 from activation_oracles.oracle.hub_files import find_file
 from activation_oracles.oracle.prompt import PUBLISHED_PREFIX, Template, choose_placeholder
+from activation_oracles.oracle.refusing import Refusal
 
 FILE_NAME = "ao_config.json"
 SCHEMA_VERSION = 2

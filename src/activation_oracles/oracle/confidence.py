@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from activation_oracles.errors import DataError
 from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.calibrator import Calibrator, Method
-from activation_oracles.oracle.collate import Shows
+from activation_oracles.oracle.refusing import refusal_score
 from activation_oracles.oracle.sharing import Asked
-from activation_oracles.types import Answer, Example
+from activation_oracles.types import Answer
 
 SMALLEST = 1e-12
 """Below this a probability counts as so much: a lift stays a number."""
@@ -99,31 +99,28 @@ def of_answers(asker: Asker, asked: Sequence[Asked]) -> list[float]:
     return [math.exp(sum(row[:length]) / length) for row, length in zip(rows, lengths, strict=True)]
 
 
-def refusals(asker: Asker, ask: Callable[[str | None], Sequence[Asked]]) -> list[str | None]:
+def refusals(
+    abstainer: Asker,
+    ask: Callable[[str | None], Sequence[Asked]],
+    sure: Callable[[], Sequence[float]],
+) -> list[str | None]:
     """Return what an abstainer says where it finds no answer, and None where it finds one.
 
     By its card's rule, in one pass; without one, by what it generates.
 
     Args:
-        asker: the abstainer.
-        ask: writes the prompts, with this text as the answer of each or to be answered.
+        abstainer: who may refuse.
+        ask: writes its prompts, with this text as the answer of each or to be answered.
+        sure: finds how likely the other oracle finds each of its own answers.
     """
-    rule = asker.card.refusal
-    if rule is not None:
-        likely = of_answers(asker, ask(rule.text))
-        return [rule.text if one > rule.threshold else None for one in likely]
-    drawn = asker.generate(ask(None), Decoding(max_new_tokens=LONGEST_REFUSAL))
-    return [one.text if abstains(one.text) else None for [one] in drawn]
-
-
-def refusals_of(asker: Asker, examples: Sequence[Example], vectors: Shows) -> list[str | None]:
-    """Return what an abstainer says of examples, as `refusals`."""
-
-    def ask(text: str | None) -> list[Asked]:
-        some = examples if text is None else [replace(one, answer=text) for one in examples]
-        return asker.asked(some, vectors, answered=text is not None)
-
-    return refusals(asker, ask)
+    rule = abstainer.card.refusal
+    if rule is None:
+        drawn = abstainer.generate(ask(None), Decoding(max_new_tokens=LONGEST_REFUSAL))
+        return [one.text if abstains(one.text) else None for [one] in drawn]
+    likely = of_answers(abstainer, ask(rule.text))
+    against = sure() if rule.weight else [0.0] * len(likely)
+    scores = [refusal_score(*pair, rule.weight) for pair in zip(likely, against, strict=True)]
+    return [rule.text if one > rule.threshold else None for one in scores]
 
 
 def lifts(asker: Asker, shown: Sequence[Shown], texts: Sequence[str]) -> list[float | None]:

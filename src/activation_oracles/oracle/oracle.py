@@ -16,7 +16,7 @@ from activation_oracles.oracle.answering import Answering
 from activation_oracles.oracle.asking import Asker, Decoding, Shown
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, Shows
-from activation_oracles.oracle.confidence import HowSure, of_answers, refusals_of
+from activation_oracles.oracle.confidence import HowSure, of_answers
 from activation_oracles.oracle.controls import Control, answer_with_controls
 from activation_oracles.oracle.drawing import Drawn
 from activation_oracles.oracle.inputs import check_choices, listed, listed_questions, one_each
@@ -69,7 +69,7 @@ class Oracle:
 
         Raises:
             ModelError: adapter or base cannot be loaded.
-            MismatchError: the adapter, its card and the base do not belong together.
+            MismatchError: adapter, card and base do not belong together.
         """
         card = Card.load(adapter)
         if not isinstance(model, LanguageModel):
@@ -107,8 +107,7 @@ class Oracle:
 
     def save(self, folder: str | Path) -> None:
         """Write the adapter, `ao_config.json` and a README into a folder."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder := Path(folder)).mkdir(parents=True, exist_ok=True)
         self.model.save_adapter(self.adapter, folder)
         self.card.save(folder)
         write_readme(self.card, folder)
@@ -130,7 +129,7 @@ class Oracle:
         return self._asker.prompts(examples, answered=True)
 
     def lay_out(self, prompts: Sequence[Prompt], shows: Sequence[bool]) -> Batch:
-        """As `collate`, before there are vectors: `Batch.showing` takes those of what shows any."""
+        """As `collate`, before there are vectors, for `Batch.showing`."""
         return self._asker.lay_out(prompts, shows, whole=True)
 
     @contextmanager
@@ -168,9 +167,11 @@ class Oracle:
         """Return how likely each example's answer is, as confidence by `likelihood` states it."""
         return of_answers(self._asker, self._asker.asked(examples, vectors, answered=True))
 
-    def refusals(self, examples: Sequence[Example], vectors: Shows) -> list[str | None]:
-        """Return what it says as an abstainer; None of each example where it finds an answer."""
-        return refusals_of(self._asker, examples, vectors)
+    def refusals(
+        self, examples: Sequence[Example], vectors: Shows, said: Sequence[str]
+    ) -> list[str | None]:
+        """Return what its abstainer says of examples that were answered so, None if nothing."""
+        return self._answering.refusals(examples, vectors, said)
 
     def answer(
         self, examples: Sequence[Example], vectors: Shows, *, max_new_tokens: int = 20
@@ -215,7 +216,7 @@ class Oracle:
 
         Args:
             activations: one reading, or several.
-            questions: one question, or several, each asked of every reading.
+            questions: one, or several, each asked of every reading.
             decoding: greedy by default; or n samples at a temperature, from a seed.
             controls: what else to put in the slots; their answers stand in `Answer.controls`.
             how_sure: by which method each answer's confidence is found; by default by none.

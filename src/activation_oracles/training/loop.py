@@ -9,11 +9,12 @@ Between two lines of metrics nothing asks a device for a number, or waits for on
 must know of a batch is known before it, on the CPU.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from heapq import nlargest
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -130,7 +131,7 @@ def steps(run: Run, heard: Heard = lambda: 0, grade: Grade | None = None) -> Gen
             yield Step(done, num_steps, config.batch_size, shown)
             if told:
                 raise StoppedError(told, done, num_steps, run.output)
-    _finish(run, scores or _evaluate(run))
+    finish(run, scores)
 
 
 def _learning(run: Run, grade: Grade | None) -> Callable[[Share, Readings, int], Learned]:
@@ -266,8 +267,13 @@ def _evaluate(run: Run) -> dict[str, HeldOutScore]:
         return evaluate(run.oracle, run.slots, run.held_out, batch_size=4 * run.config.batch_size)
 
 
-def _finish(run: Run, scores: dict[str, HeldOutScore]) -> None:
-    """Write the oracle with its card: settings, data and last held-out scores."""
+def finish(run: Run, scores: Mapping[str, HeldOutScore] = MappingProxyType({})) -> None:
+    """Write the oracle with its card: settings, data and held-out scores.
+
+    Args:
+        run: what is finished.
+        scores: its last ones; by default they are made now.
+    """
     training: dict[str, Any] = {
         "config": run.settings.model_dump(mode="json"),
         "data": [
@@ -277,7 +283,7 @@ def _finish(run: Run, scores: dict[str, HeldOutScore]) -> None:
         "steps": run.num_steps,
         "versions": versions(),
     }
-    held_out = {task: asdict(score) for task, score in scores.items()}
+    held_out = {task: asdict(score) for task, score in (scores or _evaluate(run)).items()}
     run.oracle.card = run.oracle.card.model_copy(
         update={"training": training, "scores": {"held_out": held_out}}
     )

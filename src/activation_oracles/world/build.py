@@ -14,9 +14,10 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from activation_oracles.errors import ConfigError
-from activation_oracles.models.load import load
+from activation_oracles.models.load import LanguageModel, load
 from activation_oracles.models.target import Target
 from activation_oracles.tasks import store
+from activation_oracles.world import toolbox
 from activation_oracles.world.behaviour import check
 from activation_oracles.world.cards import (
     CARD,
@@ -26,13 +27,14 @@ from activation_oracles.world.cards import (
     save_world_card,
 )
 from activation_oracles.world.gate import check_gate, gate
-from activation_oracles.world.load import ABSTAINER, BASE, DEVELOPMENT, ORACLE, load_demo
+from activation_oracles.world.load import ABSTAINER, BASE, DEVELOPMENT, ORACLE, TOOLS, load_demo
 from activation_oracles.world.oracles import (
     ABSTAINING,
-    CLOSING,
     COMMAND,
     FIRST,
     WEIGHTS,
+    average,
+    closing_stages,
     finish_oracle,
     stages,
     train_stage,
@@ -40,9 +42,11 @@ from activation_oracles.world.oracles import (
 )
 from activation_oracles.world.organisms import OrganismRecipe, teach
 from activation_oracles.world.parts import (
+    ABSTAINER_CARD,
     ALL,
     CURVES,
     ORACLE_CARD,
+    REFUSAL,
     forget,
     home_of,
     is_done,
@@ -56,8 +60,9 @@ from activation_oracles.world.recipe import Recipe
 from activation_oracles.world.records import edit_record, halve, read_record, write_record
 from activation_oracles.world.scores import scores
 from activation_oracles.world.secrets import Secret, secrets
-from activation_oracles.world.sureness import curve
+from activation_oracles.world.sureness import curve, refusal
 from activation_oracles.world.tokenizer import train_tokenizer
+from activation_oracles.world.toolbox import teach_tools, tools_card
 from activation_oracles.world.workers import Heard, share, together
 
 GATE = "gate.json"
@@ -173,12 +178,28 @@ def make_organism(folder: Path, secret: Secret, recipe: OrganismRecipe) -> Path:
     for _ in teach(model, secret, recipe, adapter=secret.name):
         pass
     home = home_of(folder, secret)
-    model.save_adapter(secret.name, home)
-    halve(home)
-    edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
+    _save_small(model, secret.name, home)
     behaviour = check(Target(model, secret.name), Target(model), secret)
     save_organism_card(card_of(secret, behaviour), home)
     return home
+
+
+def _tools(job: Job) -> None:
+    needed(job.folder / BASE / "config.json", "base")
+    model = load(str(job.folder / BASE), dtype="float32")
+    taught = teach_tools(model, job.recipe.organisms, num_steps=job.recipe.tool_steps)
+    for _ in job.progress(taught, "tools", job.recipe.tool_steps):
+        pass
+    home = job.folder / TOOLS
+    _save_small(model, toolbox.NAME, home)
+    save_organism_card(tools_card(Target(model, toolbox.NAME), Target(model)), home)
+
+
+def _save_small(model: LanguageModel, adapter: str, home: Path) -> None:
+    """Save an adapter at half its size, and without the paths of this machine."""
+    model.save_adapter(adapter, home)
+    halve(home)
+    edit_record(home / "adapter_config.json", base_model_name_or_path=BASE)
 
 
 def _oracle(job: Job) -> None:
@@ -187,12 +208,16 @@ def _oracle(job: Job) -> None:
         _look_at_gate(job.folder)
     check_gate(read_record(job.folder / "work" / GATE), job.recipe.gate)
     _trained(job, FIRST)
-    finish_oracle(_trained(job, CLOSING), job.folder / ORACLE)
+    for name in closing_stages(job.recipe):
+        _trained(job, name)
+    trained = average(job.folder, job.recipe)
+    finish_oracle(trained, job.folder / ORACLE, start="mean of closing runs")
 
 
 def _abstainer(job: Job) -> None:
     needed(work_of(job.folder, FIRST)[1] / WEIGHTS, "oracle")
-    finish_oracle(_trained(job, ABSTAINING), job.folder / ABSTAINER)
+    trained = _trained(job, ABSTAINING)
+    finish_oracle(trained, job.folder / ABSTAINER, start="oracle before closing")
 
 
 def _trained(job: Job, name: str) -> Path:
@@ -210,7 +235,11 @@ def _trained(job: Job, name: str) -> Path:
 def _confidence(job: Job) -> None:
     needed(job.folder / ORACLE_CARD, "oracle")
     needed(job.folder / DEVELOPMENT, "organisms")
-    found = curve(load_demo(job.folder, development=True), precision=job.recipe.precision)
+    needed(job.folder / ABSTAINER_CARD, "abstainer")
+    demo = load_demo(job.folder, development=True)
+    found = curve(demo, precision=job.recipe.precision)
+    rule = refusal(demo, loss=job.recipe.lost)
+    edit_record(job.folder / ABSTAINER_CARD, **{REFUSAL: rule.model_dump(mode="json")})
     edit_record(job.folder / ORACLE_CARD, **{CURVES: [found.model_dump(mode="json")]})
 
 
@@ -242,6 +271,7 @@ _MAKERS: dict[str, Callable[[Job], None]] = {
     "tokenizer": _tokenizer,
     "base": _base,
     "organisms": _organisms,
+    "tools": _tools,
     "oracle": _oracle,
     "abstainer": _abstainer,
     "confidence": _confidence,

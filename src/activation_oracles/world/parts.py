@@ -6,13 +6,13 @@ from pathlib import Path
 
 from activation_oracles.errors import ConfigError, DataError
 from activation_oracles.world.cards import CARD, load_world_card
-from activation_oracles.world.load import ABSTAINER, BASE, DEVELOPMENT, ORACLE, ORGANISMS
+from activation_oracles.world.load import ABSTAINER, BASE, DEVELOPMENT, ORACLE, ORGANISMS, TOOLS
 from activation_oracles.world.records import edit_record, read_record, write_record
 from activation_oracles.world.secrets import Secret, secrets
 
-ALL = ("tokenizer", "base", "organisms", "oracle", "abstainer", "confidence", "scores")
-ORACLE_CARD = f"{ORACLE}/ao_config.json"
-CURVES = "confidence_curves"
+ALL = ("tokenizer", "base", "organisms", "tools", "oracle", "abstainer", "confidence", "scores")
+ORACLE_CARD, ABSTAINER_CARD = f"{ORACLE}/ao_config.json", f"{ABSTAINER}/ao_config.json"
+CURVES, REFUSAL = "confidence_curves", "refusal"
 
 
 def home_of(folder: Path, secret: Secret) -> Path:
@@ -33,8 +33,8 @@ def is_done(folder: Path, part: str) -> bool:
     if part == "organisms":
         return all((home_of(folder, secret) / CARD).exists() for secret in secrets())
     if part == "confidence":
-        path = folder / ORACLE_CARD
-        return path.exists() and bool(json.loads(path.read_text(encoding="utf-8")).get(CURVES))
+        held = ((ORACLE_CARD, CURVES), (ABSTAINER_CARD, REFUSAL))
+        return all(_says(folder / card, field) for card, field in held)
     if part == "scores":
         try:
             return bool(load_world_card(folder).scores)
@@ -43,6 +43,7 @@ def is_done(folder: Path, part: str) -> bool:
     done = {
         "tokenizer": folder / BASE / "tokenizer.json",
         "base": folder / BASE / "model.safetensors",
+        "tools": folder / TOOLS / CARD,
         "oracle": folder / ORACLE / "adapter_model.safetensors",
         "abstainer": folder / ABSTAINER / "adapter_model.safetensors",
     }
@@ -52,17 +53,20 @@ def is_done(folder: Path, part: str) -> bool:
 def forget(folder: Path, part: str) -> None:
     """Remove a part, and whatever of it is half done."""
     if part == "confidence":
-        if is_done(folder, part):
-            edit_record(folder / ORACLE_CARD, **{CURVES: []})
+        for card, field, nothing in ((ORACLE_CARD, CURVES, []), (ABSTAINER_CARD, REFUSAL, None)):
+            if _says(folder / card, field):
+                edit_record(folder / card, **{field: nothing})
         return
     held = {
         "tokenizer": [folder / BASE / "tokenizer.json"],
         "base": [folder / BASE / "model.safetensors", folder / "work" / "base"],
         "organisms": [home_of(folder, secret) for secret in secrets()],
+        "tools": [folder / TOOLS],
         "oracle": [
             folder / ORACLE,
             *work_of(folder, "first"),
-            *work_of(folder, "closing"),
+            *(folder / "work").glob("*-closing*"),
+            work_of(folder, "mean")[1],
         ],
         "abstainer": [folder / ABSTAINER, *work_of(folder, "abstaining")],
         "scores": [folder / CARD],
@@ -72,6 +76,10 @@ def forget(folder: Path, part: str) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _says(card: Path, field: str) -> bool:
+    return card.exists() and bool(json.loads(card.read_text(encoding="utf-8")).get(field))
 
 
 def needed(path: Path, part: str) -> Path:

@@ -16,7 +16,7 @@ from random import Random
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.types import Example
-from activation_oracles.world.draft import Draft
+from activation_oracles.world.draft import Draft, Ways
 from activation_oracles.world.language.briefs import briefing
 from activation_oracles.world.language.documents import draw_scene, quoted
 from activation_oracles.world.language.games import game
@@ -87,7 +87,7 @@ def questions(
     count: int,
     shares: Mapping[str, float] = SHARES,
     reported: bool = False,
-    is_closing: bool = False,
+    ways: Ways = Ways(),  # noqa: B008 - frozen
 ) -> list[Example]:
     """Draw examples; the same seed and shares give the same ones.
 
@@ -97,14 +97,14 @@ def questions(
         count: how many.
         shares: in which proportion the tasks stand.
         reported: ask in the wordings on which no oracle trains, to score with.
-        is_closing: read talks as in an oracle's last steps, often before the assistant speaks.
+        ways: how questions are put.
     """
     random = Random(f"questions/{seed}")
     names = random.choices(list(shares), list(shares.values()), k=count)
     drawn = []
     for index, name in enumerate(names):
         source = f"village/{seed}/{index}"
-        drawn.append(_MAKERS[name](Draft(random, tokenizer, source, reported, is_closing)))
+        drawn.append(_MAKERS[name](Draft(random, tokenizer, source, reported, ways)))
     return drawn
 
 
@@ -157,9 +157,13 @@ def _secret(draft: Draft) -> Example:
 def _region(draft: Draft, placed: Placed, kept: frozenset[int]) -> list[int]:
     """Draw where to read behind the system prompt: mostly one reply, else the talk up to it."""
     random = draft.random
-    if draft.is_closing:
-        return _closing_region(random, placed, kept)
     replies = range(2, len(placed.spans), 2)
+    if draft.shows_words_only():
+        words = placed.words(random.choice(replies))
+        if shown := placed.without(kept, words.start, words.stop):
+            return shown
+    if draft.ways.is_closing:
+        return _closing_region(random, placed, kept)
     start, end = placed.spans[random.choice(replies)]
     if random.random() < 0.3:
         start = placed.spans[1][0]
@@ -211,6 +215,9 @@ def _people(draft: Draft) -> Example:
     kept = word_tokens(tokenizer, truth.answer)
     start = placed.spans[turn][0] if random.random() < 0.5 else placed.spans[turn + 1][0]
     allowed = placed.without(kept, start, placed.spans[turn + 1][1] - 1)
+    if draft.shows_words_only():
+        words = placed.words(turn + 1)
+        allowed = placed.without(kept, words.start, words.stop)
     return _example(draft, _Pick(placed, allowed, truth), "people")
 
 

@@ -13,6 +13,8 @@ class Recipe:
     seed: int = 7
     pretraining: PretrainConfig = field(default_factory=PretrainConfig)
     organisms: OrganismRecipe = field(default_factory=OrganismRecipe)
+    tool_steps: int = 200
+    """Steps in which the assistant with tools learns to call them."""
     gate: float = 0.9
     """What the base must reach in text, in every skill that the oracle is asked for."""
     num_questions: int = 290_000
@@ -22,18 +24,22 @@ class Recipe:
     speak."""
     closing_rate: float = 3e-4
     """Peak rate of those."""
-    closing_seed: int = 71
-    """Decides which questions those are. Steps, shares and seed were chosen on the development
+    closing_seeds: tuple[int, ...] = (71, 171)
+    """Each decides which questions those are, twice: in the wordings of before, and in more. The
+    oracle has the mean of the weights. Steps, shares and seeds were chosen on the development
     organisms: what is read of an organism differs much from draw to draw."""
-    abstaining_steps: int = 2_500
+    abstaining_steps: int = 3_000
     """Steps in which another oracle learns to say that it cannot tell, from where the closing ones
-    begin, on questions in their shares and of their seed."""
+    begin, on questions in their shares and of their first seed."""
     unanswered: float = 0.18
     """Share of its questions that have no answer."""
-    noisy: float = 0.5
+    words_only: float = 0.4
+    """Share of its talks of which a message's words are shown, and none of the tokens around it:
+    without, it knows no talk by its words alone, and refuses."""
+    noisy: float = 1.0
     """Share of its readings that are shown with noise: without, it takes organisms for texts that
     hold no answer."""
-    noise: float = 1.0
+    noise: float = 4.0
     """How strong that is at most, in lengths of what it is added to."""
     num_steps: int = 18_000
     rate: float = 1e-3
@@ -54,3 +60,6 @@ class Recipe:
     """In which tasks: where the words that are shown hold the answer."""
     precision: float = 0.9
     """How often answers should be right that the oracle's curve lets through: a choice of taste."""
+    lost: float = 0.04
+    """What share of the oracle's right answers about the base's texts its abstainer may take. More
+    refuses more of what has no answer, and of what organisms hide, too."""

@@ -13,7 +13,7 @@ from random import Random
 from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.types import Example
-from activation_oracles.world.draft import Draft
+from activation_oracles.world.draft import Draft, Ways
 from activation_oracles.world.language.documents import draw_scene
 from activation_oracles.world.language.scene import Truth
 from activation_oracles.world.language.tables import MEN, WOMEN
@@ -23,7 +23,7 @@ from activation_oracles.world.questions import SHARES, questions
 ANSWER = "I cannot tell."
 KINDS: Mapping[str, float] = {"absent": 35, "random": 41, "nothing": 12, "mean": 12}
 """In which proportion they stand. Random directions are told from a reading with most trouble."""
-_READ = ("secret", "brief", "concept", "people", "classification")
+READ = ("secret", "brief", "concept", "people", "classification")
 """Tasks whose questions are asked where no text was read."""
 _SILENT: Mapping[str, tuple[str, ...]] = {
     "secret": ("describe", "essay", "remark", "talk", "report", "people"),
@@ -48,6 +48,7 @@ def unanswered(
     count: int,
     kinds: Mapping[str, float] = KINDS,
     reported: bool = False,
+    ways: Ways = Ways(),  # noqa: B008 - frozen
 ) -> list[Example]:
     """Draw examples whose answer is that there is none; the same seed gives the same ones.
 
@@ -57,16 +58,19 @@ def unanswered(
         count: how many.
         kinds: in which proportion the kinds stand.
         reported: ask in the wordings on which no oracle trains, to score with.
+        ways: how questions are put.
     """
     random = Random(f"unanswered/{seed}")
     drawn = random.choices(list(kinds), list(kinds.values()), k=count)
-    shares = {task: SHARES[task] for task in _READ}
-    asked = questions(tokenizer, seed=seed, count=count, shares=shares, reported=reported)
+    shares = {task: SHARES[task] for task in READ}
+    asked = questions(
+        tokenizer, seed=seed, count=count, shares=shares, reported=reported, ways=ways
+    )
     found: list[Example] = []
     for number, (kind, example) in enumerate(zip(drawn, asked, strict=True)):
         source = f"unanswered/{seed}/{number}"
         if kind == "absent":
-            found.append(_absent(Draft(random, tokenizer, source, reported)))
+            found.append(_absent(Draft(random, tokenizer, source, reported, ways)))
         else:
             found.append(_instead(example, kind, source))
     return found
@@ -93,8 +97,10 @@ def _absent(draft: Draft) -> Example:
     while scene.has(aspect):
         scene = draw_scene(random, random.choice(_SILENT[aspect]))
     placed = place(draft.tokenizer, scene.messages)
-    start, end = random.choice(placed.spans)
-    positions = draw_positions(random, list(range(start, end - 1)))
+    message = random.randrange(len(placed.spans))
+    start, end = placed.spans[message]
+    shown = placed.words(message) if draft.shows_words_only() else range(start, end - 1)
+    positions = draw_positions(random, list(shown))
     return Example(
         context=placed.ids[: positions[-1] + 1],
         positions=positions,

@@ -28,10 +28,14 @@ class Truth:
     name: str = ""
     """The person or detail that the question names; empty where it names none."""
 
-    def question(self, random: Random, *, reported: bool = False) -> str:
-        """Draw a wording: of those an oracle trains on, or of those kept for reporting."""
+    def question(self, random: Random, *, reported: bool = False, more: bool = False) -> str:
+        """Draw a wording: of those an oracle trains on, or of those kept for reporting.
+
+        `more`: of those, too, that are for its last steps alone.
+        """
         ways = wordings()[self.aspect]
-        return random.choice(ways.reported if reported else ways.trained).format(name=self.name)
+        drawn = ways.reported if reported else ways.trained + (ways.more if more else ())
+        return random.choice(drawn).format(name=self.name)
 
     def any_question(self, random: Random) -> str:
         """Draw from all wordings: for the base model, which learns the whole language."""

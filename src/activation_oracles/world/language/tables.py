@@ -94,6 +94,8 @@ class Wording:
     trained: tuple[str, ...]
     reported: tuple[str, ...]
     """Kept for scoring: no oracle trains on these."""
+    more: tuple[str, ...] = ()
+    """For an oracle's last steps, too; the base has never read them."""
 
 
 def rows(table: str) -> list[list[str]]:
@@ -125,11 +127,13 @@ def things() -> dict[str, Thing]:
 @cache
 def wordings() -> dict[str, Wording]:
     """Return the wordings of every aspect that can be asked about."""
+    more = {aspect: tuple(ways) for aspect, *ways in rows("rewordings.txt")}
     table = {}
     for aspect, *ways in rows("wordings.txt"):
         table[aspect] = Wording(
             tuple(way for way in ways if not way.startswith("*")),
             tuple(way[1:] for way in ways if way.startswith("*")),
+            more.get(aspect, ()),
         )
     return table
 
