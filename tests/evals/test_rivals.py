@@ -1,6 +1,7 @@
 """Whether the oracle or asking in words is better, task by task: and when neither can be said."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,22 @@ def test_the_best_way_of_asking_counts_on_both_sides_and_widens_the_interval():
     assert (best.oracle, best.asked) == ("oracle", "subject asked in words")
     assert best.gain.score == alone.gain.score
     assert best.gain.low < alone.gain.low
+
+
+def test_a_way_that_declines_what_it_would_get_wrong_is_in_no_running():
+    records = [
+        *said("oracle", None, share(20)),
+        *said("oracle", "nothing", share(0)),
+        *said("oracle, with abstainer", "nothing", share(0)),
+        *said("asked", IN_WORDS, share(8)),
+    ]
+    declining = said("oracle, with abstainer", None, [1.0] * 20 + [None] * 20)
+    refused = [replace(one, text="") if one.score is None else one for one in declining]
+    [found] = rivals([*records, *refused])
+    assert (found.oracle, found.read.score) == ("oracle", 0.5)
+    # Said, and not to be judged by the rule: that is nobody's choice.
+    [found] = rivals([*records, *declining])
+    assert found.oracle == "oracle, with abstainer"
 
 
 def test_rows_that_one_side_cannot_be_judged_on_are_in_neither_side_of_the_gain():

@@ -1,7 +1,8 @@
 """Oracle or asking: for which questions does reading activations beat simply asking in words?
 
 Of each task the best way of asking the oracle is set against the best way of asking in words, on
-the rows that both can be judged on. To have beaten words is worth nothing where a control of the
+the rows that both can be judged on. A way that declines to answer some is in no running: it would
+win by what it leaves out. To have beaten words is worth nothing where a control of the
 oracle's own does as well, so both gains decide.
 """
 
@@ -62,8 +63,13 @@ def rivals(records: Sequence[Record], *, unit: Callable[[Example], str] = unit_o
         unit: what of an example is independent of others, as in `table`.
     """
     by_task: dict[str, dict[_Key, dict[Example, float]]] = defaultdict(lambda: defaultdict(dict))
+    declining = {
+        (one.example.task, one.who)
+        for one in records
+        if one.control is None and one.score is None and not one.text
+    }
     for one in records:
-        if one.score is not None:
+        if one.score is not None and (one.example.task, one.who) not in declining:
             by_task[one.example.task][one.who, one.control][one.example] = one.score
     found = [_rivals(task, scores, unit) for task, scores in by_task.items()]
     return [one for one in found if one is not None]
