@@ -22,8 +22,9 @@ from activation_oracles.world.unanswered import ANSWER, READ, unanswered
 
 LONGEST = 8
 """Tokens at which an answer is cut."""
-_SEED, _COUNT = 602, 900
-"""Of the questions on which a threshold for refusals is chosen."""
+_SEED, _COUNT = 602, 3_600
+"""Of the questions on which a threshold for refusals is chosen: few lie near it, so many are asked.
+"""
 
 
 def curve(demo: Demo, *, precision: float, plan: InterviewPlan = PLAN) -> Calibrator:
