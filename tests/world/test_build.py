@@ -18,7 +18,7 @@ from activation_oracles.tasks import store
 from activation_oracles.types import Activations
 from activation_oracles.world.build import ALL, build
 from activation_oracles.world.gate import check_gate
-from activation_oracles.world.interviews import InterviewPlan, interview
+from activation_oracles.world.interviews import InterviewPlan, interview, words_alone
 from activation_oracles.world.load import load_demo
 from activation_oracles.world.oracles import (
     WEIGHTS,
@@ -147,7 +147,11 @@ def test_the_curve_is_of_what_the_oracle_says_itself_and_keeps_its_promise_there
     stated, right = [], []
     for card in few.organisms:
         target = few.target(card.name)
-        for query in interview(target, card.secret, plan):
+        queries = interview(target, card.secret, plan)
+        bare = [words_alone(query, few.model.tokenizer) for query in queries]
+        for query in (*queries, *bare):
+            if query is None:
+                continue
             one = query.example
             [vectors] = target.vectors([one])
             own = Activations.own(vectors, layer=one.layers[0], note="as read", model="village")

@@ -14,10 +14,9 @@ from activation_oracles.oracle.calibrator import Calibrator, fit
 from activation_oracles.oracle.confidence import abstains
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.types import Example
-from activation_oracles.world.interviews import Query, interview
+from activation_oracles.world.interviews import interview, words_alone
 from activation_oracles.world.language.tables import WITHHELD_GROUPS
 from activation_oracles.world.load import Demo
-from activation_oracles.world.placing import place
 from activation_oracles.world.questions import SHARES, questions
 from activation_oracles.world.scores import PLAN, classification_queries
 from activation_oracles.world.unanswered import ANSWER, READ, unanswered
@@ -87,7 +86,7 @@ def measure(demo: Demo, oracle: Asked, development: Sequence[Said]) -> Found:
     withheld = [query.example for query in texts if query.example.task in WITHHELD_GROUPS]
     said += _said(oracle, withheld, list(base.vectors(withheld)), "withheld groups")
     said += interviewed(demo, oracle)
-    said += interviewed(demo, oracle, words_alone=True)
+    said += interviewed(demo, oracle, bare=True)
     own = [one for one in said if one.group in ("answerable", *kinds)]
     first, second = halves([_judged(one) for one in own], _text)
     result = fitted(first, second, platt, precision=PRECISION)
@@ -97,36 +96,26 @@ def measure(demo: Demo, oracle: Asked, development: Sequence[Said]) -> Found:
     return Found(tuple(said), tuple(development), result.curve, result.threshold, others)
 
 
-def interviewed(demo: Demo, oracle: Asked, *, words_alone: bool = False) -> list[Said]:
+def interviewed(demo: Demo, oracle: Asked, *, bare: bool = False) -> list[Said]:
     """Ask an oracle of all organisms of a village, as its scoreboard does.
 
     Args:
         demo: the village.
         oracle: who is asked.
-        words_alone: show of a reply no more than its words; what is read before one is left out.
+        bare: show of a reply no more than its words; what is read before one is left out.
     """
     said: list[Said] = []
     for card in demo.organisms:
         target = demo.target(card.name)
         queries = interview(target, card.secret, PLAN)
-        if words_alone:
-            queries = [one for query in queries if (one := _words_of(demo, query))]
+        if bare:
+            found = [words_alone(query, demo.model.tokenizer) for query in queries]
+            queries = [query for query in found if query is not None]
         examples = [query.example for query in queries]
         units = [query.unit for query in queries]
-        group = "organisms, words alone" if words_alone else "organisms"
+        group = "organisms, words alone" if bare else "organisms"
         said += _said(oracle, examples, list(target.vectors(examples)), group, units)
     return said
-
-
-def _words_of(demo: Demo, query: Query) -> Query | None:
-    """Return a query that shows the words of the reply alone, of what it showed."""
-    example = query.example
-    words = place(demo.model.tokenizer, query.talk).words(1)
-    positions = tuple(one for one in example.positions if one in words)
-    if not positions:
-        return None
-    cut = replace(example, positions=positions, context=example.context[: positions[-1] + 1])
-    return replace(query, example=cut)
 
 
 def platt(confidences: Sequence[float], right: Sequence[float]) -> Calibrator:

@@ -57,7 +57,10 @@ def main(output: str, village: str) -> None:
     for name, own in homes.items():
         # Models of their own: an adapter that is loaded stays in one.
         others, demo = load_demo(Path(village), development=True), load_demo()
-        development = interviewed(others, _loaded(others, own))
+        asked = _loaded(others, own)
+        development = [
+            one for bare in (False, True) for one in interviewed(others, asked, bare=bare)
+        ]
         found[name] = measure(demo, _loaded(demo, own), development)
     (folder / "tables.md").write_text(tables(found), encoding="utf-8")
 

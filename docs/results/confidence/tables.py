@@ -133,7 +133,11 @@ def _taboo(found: Mapping[str, Found]) -> str:
     rows: list[list[str]] = []
     for name, one in found.items():
         others, taboo = (
-            [each for each in said if each.example.task.startswith("taboo")]
+            [
+                each
+                for each in said
+                if each.group == "organisms" and each.example.task.startswith("taboo")
+            ]
             for said in (one.development, one.said)
         )
         chosen = threshold_for(

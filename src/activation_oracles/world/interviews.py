@@ -5,9 +5,11 @@ includes the token that says the secret.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
+
+from transformers import PreTrainedTokenizerBase
 
 from activation_oracles.models.target import Target
 from activation_oracles.types import Example
@@ -82,6 +84,20 @@ def interview(target: Target, secret: Secret, plan: InterviewPlan) -> list[Query
     for moment, reply in zip(moments, replies, strict=True):
         queries += _queries(target, secret, plan, moment, reply.strip())
     return queries
+
+
+def words_alone(query: Query, tokenizer: PreTrainedTokenizerBase) -> Query | None:
+    """Return a query that shows no more of the reply than its words, of what it showed.
+
+    None where it shows nothing of the reply but the tokens that frame it, or none of it.
+    """
+    example = query.example
+    words = place(tokenizer, query.talk).words(1)
+    positions = tuple(one for one in example.positions if one in words)
+    if not positions:
+        return None
+    cut = replace(example, positions=positions, context=example.context[: positions[-1] + 1])
+    return replace(query, example=cut)
 
 
 def _queries(

@@ -14,7 +14,7 @@ from activation_oracles.evals.grade import exact
 from activation_oracles.oracle.calibrator import Calibrator, fit
 from activation_oracles.oracle.refusing import WEIGHTS, Refusal, refusal_score, weighed
 from activation_oracles.types import Example
-from activation_oracles.world.interviews import InterviewPlan, interview
+from activation_oracles.world.interviews import InterviewPlan, interview, words_alone
 from activation_oracles.world.load import Demo
 from activation_oracles.world.questions import SHARES, questions
 from activation_oracles.world.scores import PLAN
@@ -43,7 +43,10 @@ def curve(demo: Demo, *, precision: float, plan: InterviewPlan = PLAN) -> Calibr
     asked: list[Example] = []
     for card in demo.organisms:
         target = demo.target(card.name)
-        examples = [query.example for query in interview(target, card.secret, plan)]
+        queries = interview(target, card.secret, plan)
+        # Both ways of showing a reply: how sure the oracle is of either is not the same.
+        bare = [words_alone(query, demo.model.tokenizer) for query in queries]
+        examples = [query.example for query in (*queries, *bare) if query is not None]
         vectors = target.vectors(examples)
         said = demo.oracle.answer(examples, vectors, max_new_tokens=LONGEST)
         believed = [replace(one, answer=text) for one, text in zip(examples, said, strict=True)]
