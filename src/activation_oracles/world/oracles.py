@@ -35,6 +35,8 @@ COMMAND = "ao world build"
 FIRST, CLOSING, ABSTAINING, MEAN = "first", "closing", "abstaining", "mean"
 WEIGHTS = "adapter_model.safetensors"
 KEPT = (WEIGHTS, "adapter_config.json", "ao_config.json", "README.md")
+HELD_OUT = 1500
+"""Questions that a stage is scored on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ def _enough(recipe: Recipe, num_steps: int) -> int:
 def write_questions(data: Path, base: str, stage: Stage, recipe: Recipe) -> None:
     """Draw a stage's training examples and write them as any task's."""
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
-    held_out = questions(tokenizer, seed=stage.seed + 1, count=1500)
+    held_out = questions(tokenizer, seed=stage.seed + 1, count=HELD_OUT)
     store.write(
         data,
         {"train": _drawn(tokenizer, stage, is_first=stage.epochs > 1), "held_out": held_out},
