@@ -5,10 +5,10 @@ import torch
 
 from activation_oracles.errors import ConfigError, DataError, MismatchError, ModelError
 from activation_oracles.models.target import Target
-from activation_oracles.oracle import drawing
 from activation_oracles.oracle.asking import Decoding
 from activation_oracles.oracle.controls import AsText, Donor, Nothing, RandomDirection
 from activation_oracles.oracle.oracle import Oracle
+from activation_oracles.oracle.prefill import Prefill
 from activation_oracles.types import Activations, Example
 
 QUESTIONS = ["What is it?", "Is it true that the mill is old? Answer with Yes or No."]
@@ -46,13 +46,13 @@ def test_a_blind_choice_is_the_control_nothing_without_asking_the_readings(oracl
 
 
 def test_all_questions_of_all_readings_are_generated_in_one_go(oracle, readings, monkeypatch):
-    sizes, forward = [], drawing.prefill
+    sizes, followed = [], Prefill.followed
 
-    def counted(network, ids, *rest):
-        sizes.append(ids.shape[0])
-        return forward(network, ids, *rest)
+    def counted(begun, network, tokens):
+        sizes.append(len(tokens))
+        return followed(begun, network, tokens)
 
-    monkeypatch.setattr(drawing, "prefill", counted)
+    monkeypatch.setattr(Prefill, "followed", counted)
     oracle.ask(readings, QUESTIONS, decoding=Decoding(max_new_tokens=2))
     assert sizes == [len(readings) * len(QUESTIONS)]
 

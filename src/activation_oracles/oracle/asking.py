@@ -1,6 +1,6 @@
 """Prompts through the oracle: greedy text, samples, and the probability of given answers."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -19,18 +19,19 @@ from activation_oracles.models.write import injecting
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.collate import Batch, Shows, collate
 from activation_oracles.oracle.drawing import Decoding, Drawn, Streamer, drawn_from
-from activation_oracles.oracle.prefill import (
-    Prefill,
-    can_repeat,
-    prefill,
-    sees_all,
-    tail_likelihoods,
-)
+from activation_oracles.oracle.packing import Packed, can_pack, packed
+from activation_oracles.oracle.prefill import Prefill, can_repeat, prefill, sees_all
 from activation_oracles.oracle.prompt import Prompt, Template
-from activation_oracles.oracle.sharing import Asked, by_reading, cut, followed_by, uncut
+from activation_oracles.oracle.sharing import (
+    ROWS_PER_BATCH,
+    Asked,
+    by_reading,
+    cut,
+    followed_by,
+    run_together,
+    uncut,
+)
 from activation_oracles.types import Activations, Example
-
-ROWS_PER_BATCH = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +165,7 @@ class Asker:
         drawn: dict[int, list[Drawn]] = {}
         beyond = how.samples * how.max_new_tokens
         with self.model.seeded(how.seed), self._running(asked, beyond):
-            for rows in _batches(asked, how.samples):
+            for rows in run_together(asked, how.samples):
                 ids = answer([asked[row] for row in rows], how, on_text)
                 said = iter(self._read_out(ids))
                 drawn.update({row: list(islice(said, how.samples)) for row in rows})
@@ -182,11 +183,11 @@ class Asker:
             return self._whole_tails(asked, tails)
         found: dict[int, list[list[float]]] = {}
         with self._running(asked, count):
-            for rows in _batches(asked, count):
+            for rows in run_together(asked, count):
                 behind = [tail for row in rows for tail in tails[row]]
                 longest = max(map(len, behind))
                 begun = self._begun([asked[row] for row in rows], count, longest)
-                values = iter(tail_likelihoods(self.model.network, begun, behind))
+                values = iter(begun.likelihoods(self.model.network, behind))
                 found.update({row: list(islice(values, count)) for row in rows})
         return [found[row] for row in range(len(asked))]
 
@@ -250,9 +251,13 @@ class Asker:
             new = self.model.generate(batch.ids, batch.mask, self._settings(how), streamer)
         return [until(ids, self._stops) for ids in new.tolist()]
 
-    def _begun(self, asked: Sequence[Asked], times: int, beyond: int) -> Prefill:
+    def _begun(self, asked: Sequence[Asked], times: int, beyond: int) -> Prefill | Packed:
         """Run prompts up to their answers, for as many answers each, and so many columns more."""
         parts = cut(asked)
+        repeated = [row for row in range(len(asked)) for _ in range(times)]
+        if can_pack(self.model.network, parts, beyond * len(repeated)):
+            with self.injecting(self.batch(parts.heads, whole=False)):
+                return packed(self.model.network, parts).picked(repeated)
         if not sees_all(self.model.network, parts.num_columns + beyond):
             # Padding stands between the parts where they differ in length.
             parts = uncut(asked)
@@ -262,7 +267,7 @@ class Asker:
         begun = self._run(self.batch(parts.heads, whole=False), begun)
         if parts.tails:
             begun = self._run(self._bare(parts.tails), begun.picked(parts.head_of))
-        return begun.picked([row for row in range(len(asked)) for _ in range(times)])
+        return begun.picked(repeated)
 
     def _bare(self, prompts: Sequence[Prompt]) -> Batch:
         return self.lay_out(prompts, [False] * len(prompts), whole=False)
@@ -285,14 +290,3 @@ class Asker:
         settings.eos_token_id = sorted(self._stops)
         settings.begin_suppress_tokens = list(how.avoiding) or None
         return settings
-
-
-def _batches(asked: Sequence[Asked], each: int) -> Iterator[list[int]]:
-    """Put prompts together, of so many rows each: one reading's, and of like lengths."""
-    groups = sorted(by_reading(asked), key=lambda rows: asked[rows[0]].prompt.answer_start)
-    order = [row for rows in groups for row in rows]
-    most = max(1, ROWS_PER_BATCH // each)
-    # Of equal size: a few rows take nearly as long as many.
-    size = -(-len(order) // max(1, -(-len(order) // most)))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]

@@ -14,7 +14,8 @@ from transformers.generation.streamers import TextStreamer
 from activation_oracles.errors import ConfigError
 from activation_oracles.models.continuing import until
 from activation_oracles.models.load import LanguageModel
-from activation_oracles.oracle.prefill import Prefill, prefill
+from activation_oracles.oracle.packing import Packed
+from activation_oracles.oracle.prefill import Prefill
 
 WORTH_LEAVING = 8
 """Rows leave a batch when one in so many has ended: all that stay are copied."""
@@ -72,16 +73,16 @@ class Streamer(TextStreamer):
 
 def drawn_from(
     network: PreTrainedModel,
-    begun: Prefill,
+    begun: Prefill | Packed,
     how: Decoding,
     stops: Collection[int],
     streamer: Streamer | None = None,
 ) -> list[tuple[int, ...]]:
     """Return what follows each row, up to and including the token that ends it."""
-    said: list[list[int]] = [[] for _ in begun.mask]
+    said: list[list[int]] = [[] for _ in begun.logits]
     if streamer is not None:
         # What comes first is taken for the prompt, and skipped, whatever it is.
-        streamer.put(begun.mask)
+        streamer.put(begun.logits)
     for rows, tokens in islice(_steps(network, begun, how, stops), how.max_new_tokens):
         if streamer is not None:
             streamer.put(tokens)
@@ -93,14 +94,14 @@ def drawn_from(
 
 
 def _steps(
-    network: PreTrainedModel, begun: Prefill, how: Decoding, stops: Collection[int]
+    network: PreTrainedModel, begun: Prefill | Packed, how: Decoding, stops: Collection[int]
 ) -> Iterator[tuple[list[int], Tensor]]:
     """Yield the next token of every row that still runs, and which rows these are.
 
     Rows that have ended leave the batch. Where tokens are drawn they stay: what a row draws depends
     on how many rows draw before it.
     """
-    rows = list(range(len(begun.mask)))
+    rows = list(range(len(begun.logits)))
     ended: set[int] = set()
     if how.avoiding:
         avoided = torch.tensor(how.avoiding, device=begun.logits.device)
@@ -117,7 +118,7 @@ def _steps(
         if how.temperature == 0 and WORTH_LEAVING * (len(rows) - len(going)) >= len(rows):
             rows = [rows[at] for at in going]
             begun, tokens = begun.picked(going), tokens[torch.tensor(going)]
-        begun = prefill(network, tokens[:, None], begun.mask.new_ones(len(rows), 1), begun)
+        begun = begun.followed(network, tokens)
 
 
 def _next(logits: Float[Tensor, "row vocabulary"], temperature: float) -> Int[Tensor, " row"]:

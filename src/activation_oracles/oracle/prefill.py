@@ -39,6 +39,41 @@ class Prefill:
         self.cache.batch_select_indices(index)
         return Prefill(self.cache, self.mask[index], self.logits[index])
 
+    def followed(self, network: PreTrainedModel, tokens: Int[Tensor, " row"]) -> "Prefill":
+        """Run one token behind each text. The cache is used up by it."""
+        return prefill(network, tokens[:, None], self.mask.new_ones(len(tokens), 1), self)
+
+    def likelihoods(
+        self, network: PreTrainedModel, tails: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Return the log-probability of every token of a tail behind each text.
+
+        The cache is used up by it.
+        """
+        width = max(map(len, tails))
+        device = self.mask.device
+        ids = torch.zeros((len(tails), width), dtype=torch.long, device=device)
+        for row, tail in enumerate(tails):
+            ids[row, : len(tail)] = torch.tensor(tail, device=device)
+        found = [self.following.to(device).gather(1, ids[:, :1])]
+        if width > 1:
+            # Padding is behind each tail: no token that counts ever sees it.
+            mask = torch.cat([self.mask, torch.ones_like(ids[:, :-1], dtype=torch.bool)], dim=1)
+            model: Any = network
+            logits = model(
+                input_ids=ids[:, :-1],
+                attention_mask=mask.long(),
+                position_ids=_places(mask)[:, self.mask.shape[1] :],
+                past_key_values=self.cache,
+                use_cache=True,
+            ).logits
+            losses = nn.functional.cross_entropy(
+                logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+            )
+            found.append(-losses.view(len(tails), width - 1))
+        table = torch.cat(found, dim=1).cpu().tolist()
+        return [values[: len(tail)] for values, tail in zip(table, tails, strict=True)]
+
 
 ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}
 
@@ -89,35 +124,6 @@ def prefill(
             use_cache=True,
         )
     return Prefill(out.past_key_values, mask, out.logits[0].float())
-
-
-def tail_likelihoods(
-    network: PreTrainedModel, begun: Prefill, tails: Sequence[Sequence[int]]
-) -> list[list[float]]:
-    """Return the log-probability of every token of a tail behind each row. Uses the cache up."""
-    width = max(map(len, tails))
-    device = begun.mask.device
-    ids = torch.zeros((len(tails), width), dtype=torch.long, device=device)
-    for row, tail in enumerate(tails):
-        ids[row, : len(tail)] = torch.tensor(tail, device=device)
-    found = [begun.following.to(device).gather(1, ids[:, :1])]
-    if width > 1:
-        # Padding is behind each tail: no token that counts ever sees it.
-        mask = torch.cat([begun.mask, torch.ones_like(ids[:, :-1], dtype=torch.bool)], dim=1)
-        model: Any = network
-        logits = model(
-            input_ids=ids[:, :-1],
-            attention_mask=mask.long(),
-            position_ids=_places(mask)[:, begun.mask.shape[1] :],
-            past_key_values=begun.cache,
-            use_cache=True,
-        ).logits
-        losses = nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
-        )
-        found.append(-losses.view(len(tails), width - 1))
-    table = torch.cat(found, dim=1).cpu().tolist()
-    return [values[: len(tail)] for values, tail in zip(table, tails, strict=True)]
 
 
 def _places(mask: Bool[Tensor, "row pos"]) -> Int[Tensor, "row pos"]:

@@ -4,13 +4,15 @@ All begin with the same few words, in as many versions as there are layers; ques
 reading show the same vectors behind them. So prompts are cut into openings, heads and tails.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor
 
 from activation_oracles.oracle.prompt import Prompt
+
+ROWS_PER_BATCH = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,17 @@ def by_reading(asked: Sequence[Asked]) -> list[list[int]]:
         head = one.prompt.ids[: one.prompt.slots[-1] + 1]
         groups.setdefault((same, weights, head, one.prompt.slots), []).append(row)
     return list(groups.values())
+
+
+def run_together(asked: Sequence[Asked], each: int) -> Iterator[list[int]]:
+    """Put prompts together, of so many rows each: one reading's, and of like lengths."""
+    groups = sorted(by_reading(asked), key=lambda rows: asked[rows[0]].prompt.answer_start)
+    order = [row for rows in groups for row in rows]
+    most = max(1, ROWS_PER_BATCH // each)
+    # Of equal size: a few rows take nearly as long as many.
+    size = -(-len(order) // max(1, -(-len(order) // most)))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 def prompt_ids(one: Asked) -> tuple[int, ...]:
