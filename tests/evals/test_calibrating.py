@@ -26,23 +26,27 @@ def rows(number, seed, overstated=3.0):
     ]
 
 
+def source(example):
+    return example.source
+
+
 def platt(confidences, right):
     return fit("choice", "platt", confidences, right)
 
 
 def test_no_unit_is_on_both_sides_and_the_order_of_rows_does_not_matter():
     some = rows(400, 1)
-    one, other = halves(some, lambda example: example.source)
+    one, other = halves(some, source)
     units = [{row.example.source for row in part} for part in (one, other)]
     assert not units[0] & units[1]
     assert len(one) + len(other) == 400
     assert min(len(one), len(other)) > 120
-    back = halves(some[::-1], lambda example: example.source)
+    back = halves(some[::-1], source)
     assert sorted(map(id, back[0])) == sorted(map(id, one))
 
 
 def test_calibration_holds_on_rows_that_the_curve_has_not_seen():
-    found = fitted(rows(1500, 1), rows(1500, 2), platt, precision=0.9)
+    found = fitted(rows(1500, 1), rows(1500, 2), platt, unit=source, precision=0.9)
     assert found.after.ece < 0.05 < found.before.ece
     assert found.after.auroc == pytest.approx(found.before.auroc)
     assert found.num_fitted == 1500
@@ -52,7 +56,7 @@ def test_calibration_holds_on_rows_that_the_curve_has_not_seen():
 
 def test_a_precision_that_nothing_reaches_keeps_nothing():
     wrong = [Judged(example(n), "Yes", 0.9, float(n % 5 == 0)) for n in range(100)]
-    found = fitted(wrong, wrong, platt, precision=0.99)
+    found = fitted(wrong, wrong, platt, unit=source, precision=0.99)
     assert found.threshold is None
     assert found.kept is None
 

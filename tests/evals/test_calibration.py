@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from activation_oracles.errors import DataError
+from activation_oracles.evals import calibration as module
 from activation_oracles.evals.calibration import calibration, coverage, threshold_for
 
 ANSWERS = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 1.0])), min_size=2, max_size=60)
@@ -46,6 +47,32 @@ def test_confidence_that_is_meant_is_calibrated_and_confidence_that_is_not_is_no
     assert calibration(stated, right).ece < 0.04
     assert calibration([0.99] * 4000, right).ece == pytest.approx(0.49, abs=0.03)
     assert calibration([0.99] * 4000, right).auroc == 0.5
+
+
+@pytest.mark.parametrize(("overstated", "ece"), [(0.0, 0.0), (0.1, 0.1), (0.3, 0.3)])
+def test_the_interval_holds_the_error_that_there_is_and_is_over_units(overstated, ece, monkeypatch):
+    monkeypatch.setattr(module, "NUM_DRAWS", 200)
+    generator = np.random.default_rng(3)
+    held = []
+    for _ in range(10):
+        meant = generator.uniform(0.35, 0.65, size=60)
+        hits = (generator.random((60, 5)) < meant[:, None]).ravel().astype(float).tolist()
+        stated = np.repeat(meant + overstated, 5).tolist()
+        units = [number // 5 for number in range(300)]
+        one = calibration(stated, hits, units=units)
+        low, high = one.ece_within
+        assert low <= one.ece <= high
+        held.append(low <= ece <= high)
+    assert sum(held) >= 9
+    # The same answers over and over, of the same units, say no more than before.
+    many = calibration(stated * 5, hits * 5, units=units * 5)
+    assert many.ece_within == pytest.approx(one.ece_within, abs=0.02)
+
+
+def test_each_answer_needs_a_unit_and_no_units_give_no_interval():
+    assert calibration([0.5, 0.6], [1, 0]).ece_within is None
+    with pytest.raises(DataError, match="2 answers needs a unit, got 1"):
+        calibration([0.5, 0.6], [1, 0], units=["one"])
 
 
 def test_the_order_of_the_rows_does_not_matter_where_many_are_equally_sure():

@@ -89,7 +89,7 @@ def measure(demo: Demo, oracle: Asked, development: Sequence[Said]) -> Found:
     said += interviewed(demo, oracle, bare=True)
     own = [one for one in said if one.group in ("answerable", *kinds)]
     first, second = halves([_judged(one) for one in own], _text)
-    result = fitted(first, second, platt, precision=PRECISION)
+    result = fitted(first, second, platt, unit=_text, precision=PRECISION)
     chosen = {id(row.example) for row in second}
     others = tuple(one for one in own if id(one.example) in chosen)
     assert isinstance(result.curve, Calibrator)

@@ -116,8 +116,10 @@ def _calibrations(found: Mapping[str, Found]) -> str:
             ("development organisms", other, "organisms", organisms),
         ):
             right = [each.right for each in said]
-            before = calibration([each.confidence for each in said], right)
-            after = calibration([curve.apply(each.confidence) for each in said], right)
+            units = [each.unit for each in said]
+            before = calibration([each.confidence for each in said], right, units=units)
+            sure = [curve.apply(each.confidence) for each in said]
+            after = calibration(sure, right, units=units)
             figures = [*_figures(before), *_figures(after)[:2]]
             rows.append([name, fitted_on, measured_on, str(len(said)), *figures])
     heads = ["oracle", "curve fitted on", "measured on", "n", "ECE, stated", "Brier, stated"]
@@ -125,7 +127,10 @@ def _calibrations(found: Mapping[str, Found]) -> str:
 
 
 def _figures(one: Calibration) -> list[str]:
-    return [f"{one.ece:.3f}", f"{one.brier:.3f}", "-" if one.auroc is None else f"{one.auroc:.3f}"]
+    assert one.ece_within is not None
+    low, high = one.ece_within
+    auroc = "-" if one.auroc is None else f"{one.auroc:.3f}"
+    return [f"{one.ece:.3f} ({low:.3f} to {high:.3f})", f"{one.brier:.3f}", auroc]
 
 
 def _taboo(found: Mapping[str, Found]) -> str:

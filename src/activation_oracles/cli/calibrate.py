@@ -93,13 +93,14 @@ class Calibrate:
         oracle = self._oracle()
         rows = self._judged(oracle, self.data, wordings)
         if self.test is None:
-            rows, measured = halves(rows, lambda example: example.source)
+            rows, measured = halves(rows, _text)
         else:
             measured = self._judged(oracle, self.test, wordings)
         found = fitted(
             rows,
             measured,
             lambda stated, right: fit(self.method, self.curve, stated, right),
+            unit=_text,
             precision=self.precision,
         )
         assert isinstance(found.curve, Calibrator)
@@ -124,7 +125,7 @@ class Calibrate:
         oracle = self._oracle()
         other = Oracle.from_pretrained(abstainer, model=oracle.model, name="abstainer")
         text, rows = refusing.weighed(oracle, other, examples, self.max_new_tokens)
-        first, second = halves(rows, lambda example: example.source)
+        first, second = halves(rows, _text)
         found = refusing.chosen(text, first, second, self.loss)
         if self.save:
             other.card.model_copy(update={"refusal": found.rule}).save(abstainer)
@@ -242,18 +243,24 @@ def read_wordings(path: str | None) -> dict[str, tuple[str, ...]]:
         ) from error
 
 
+def _text(example: "Example") -> str:
+    return example.source
+
+
 def told(found: "Fitted", precision: float) -> list[str]:
     """Return the result as lines for people."""
     lines = [
         f"fitted on {found.num_fitted} answers, measured on {found.after.num_answers} others",
         "",
-        "              right  confidence    ECE  Brier  AUROC",
+        "              right  confidence    ECE     95 %         Brier  AUROC",
     ]
     for name, one in (("as stated", found.before), ("calibrated", found.after)):
         auroc = "-" if one.auroc is None else f"{one.auroc:.3f}"
+        assert one.ece_within is not None
+        low, high = one.ece_within
         lines.append(
             f"{name:<12}  {one.share_right:.3f}       {one.confidence:.3f}  {one.ece:.3f}  "
-            f"{one.brier:.3f}  {auroc:>5}"
+            f"{low:.3f}-{high:.3f}  {one.brier:.3f}  {auroc:>5}"
         )
     lines.append("")
     if found.threshold is None:

@@ -105,6 +105,7 @@ def fitted(
     others: Sequence[Judged],
     fit: Fit,
     *,
+    unit: Callable[[Example], str],
     precision: float,
 ) -> Fitted:
     """Fit on some rows and measure on others.
@@ -113,6 +114,7 @@ def fitted(
         rows: what the curve and the threshold are fitted on.
         others: what they are measured on; other units, or other tasks altogether.
         fit: makes the curve.
+        unit: the word, person or text that a row belongs to, over which the intervals are.
         precision: how often an answer that is given should be right.
 
     Raises:
@@ -123,11 +125,12 @@ def fitted(
     chosen = threshold_for(own, [row.right for row in rows], precision)
     stated, right = [row.confidence for row in others], [row.right for row in others]
     sure = [curve.apply(one) for one in stated]
+    units = [unit(row.example) for row in others]
     return Fitted(
         curve=curve,
         num_fitted=len(rows),
-        before=calibration(stated, right),
-        after=calibration(sure, right),
+        before=calibration(stated, right, units=units),
+        after=calibration(sure, right, units=units),
         threshold=None if chosen is None else chosen.threshold,
         kept=None if chosen is None else _kept(sure, right, chosen.threshold),
     )

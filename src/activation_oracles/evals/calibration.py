@@ -5,7 +5,7 @@ right answers, `auroc` whether right answers get more of it than wrong ones; the
 while the other is useless, so no report holds only one of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from activation_oracles.errors import DataError
-from activation_oracles.statistics import wilson
+from activation_oracles.statistics import NUM_DRAWS, wilson
 
 NUM_BINS = 10
 
@@ -50,6 +50,8 @@ class Calibration:
     None where all are right or all wrong."""
     bins: tuple[Bin, ...]
     """The reliability diagram."""
+    ece_within: tuple[float, float] | None = None
+    """Interval of the ECE over units, at least 95 %; None where no units were given."""
 
 
 @dataclass(frozen=True)
@@ -65,29 +67,39 @@ class Point:
 
 
 def calibration(
-    confidences: Sequence[float], right: Sequence[float], *, num_bins: int = NUM_BINS
+    confidences: Sequence[float],
+    right: Sequence[float],
+    *,
+    units: Sequence[Hashable] | None = None,
+    num_bins: int = NUM_BINS,
 ) -> Calibration:
     """Measure stated confidences against what was right.
 
     Args:
         confidences: probabilities, one an answer.
         right: 1 or 0 for each; a score between counts as partly right.
+        units: the word, person or text that each answer belongs to, for the interval of the ECE.
         num_bins: bins of equally many answers; equal confidences are never parted.
 
     Raises:
-        DataError: no answers, not one confidence for each, or numbers outside [0, 1].
+        DataError: no answers, not one confidence or unit for each, or numbers outside [0, 1].
     """
     stated, true = _checked(confidences, right)
-    bins = _bins(stated, true, num_bins)
-    gaps = [one.num_answers * abs(one.confidence - one.share_right) for one in bins]
+    if units is not None and len(units) != len(stated):
+        raise DataError(f"Each of {len(stated)} answers needs a unit, got {len(units)}.")
+    order = np.argsort(stated, kind="stable")
+    ranked, outcomes = stated[order], true[order]
     return Calibration(
         num_answers=len(stated),
         share_right=float(true.mean()),
         confidence=float(stated.mean()),
-        ece=float(sum(gaps) / len(stated)),
+        ece=_ece(ranked, outcomes, np.ones(len(ranked)), num_bins),
         brier=float(((stated - true) ** 2).mean()),
         auroc=_auroc(stated, true),
-        bins=tuple(bins),
+        bins=tuple(_bins(ranked, outcomes, num_bins)),
+        ece_within=None
+        if units is None
+        else _ece_within(ranked, outcomes, [units[at] for at in order], num_bins),
     )
 
 
@@ -139,22 +151,60 @@ def _checked(
     return stated, true
 
 
-def _bins(stated: NDArray[np.float64], true: NDArray[np.float64], num_bins: int) -> list[Bin]:
-    order = np.argsort(stated, kind="stable")
-    ranked, outcomes = stated[order], true[order]
-    edges = [0]
-    for number in range(1, num_bins + 1):
-        edge = round(number * len(ranked) / num_bins)
-        # What is equally sure belongs together, or the order of the rows would decide.
-        edge = int(np.searchsorted(ranked, ranked[edge - 1], side="right")) if edge else 0
-        if edge > edges[-1]:
-            edges.append(edge)
+def _bins(ranked: NDArray[np.float64], outcomes: NDArray[np.float64], num_bins: int) -> list[Bin]:
     bins: list[Bin] = []
-    for start, end in pairwise(edges):
+    ends = _ends(ranked, np.ones(len(ranked)), num_bins)
+    for start, end in pairwise([0, *(ends + 1)]):
         part, hits = ranked[start:end], outcomes[start:end]
         low, high = wilson(round(float(hits.sum())), len(part))
         bins.append(Bin(float(part.mean()), float(hits.mean()), low, high, len(part)))
     return bins
+
+
+def _ends(
+    ranked: NDArray[np.float64], weights: NDArray[np.float64], num_bins: int
+) -> NDArray[np.int64]:
+    """Return where bins of equal weight end, as the places of their last answers."""
+    reached = np.cumsum(weights)
+    wanted = np.round(np.arange(1, num_bins + 1) * reached[-1] / num_bins)
+    places = np.searchsorted(reached, wanted[wanted > 0])
+    # What is equally sure belongs together, or the order of the rows would decide.
+    return np.unique(np.searchsorted(ranked, ranked[places], side="right") - 1)
+
+
+def _ece(
+    ranked: NDArray[np.float64],
+    outcomes: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    num_bins: int,
+) -> float:
+    gaps = np.cumsum(weights * (ranked - outcomes))[_ends(ranked, weights, num_bins)]
+    return float(np.abs(np.diff(gaps, prepend=0.0)).sum() / weights.sum())
+
+
+def _ece_within(
+    ranked: NDArray[np.float64],
+    outcomes: NDArray[np.float64],
+    units: Sequence[Hashable],
+    num_bins: int,
+) -> tuple[float, float]:
+    """Return an interval of the ECE, from a bootstrap over units.
+
+    Chance alone parts confidence from outcome in every bin, so the ECE of few answers is too high,
+    and that of a draw from them higher still, for chance has struck twice: the draws' percentiles
+    would never hold the 0 of what is calibrated. Gaps add up as squares do. So the lower end takes
+    from the square of the ECE what the upper end adds to it; the upper end is the draws'.
+    """
+    index = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
+    places = np.array([index[unit] for unit in units])
+    generator = np.random.default_rng(0)
+    draws: list[float] = []
+    for _ in range(NUM_DRAWS):
+        times = np.bincount(generator.integers(len(index), size=len(index)), minlength=len(index))
+        draws.append(_ece(ranked, outcomes, times[places].astype(np.float64), num_bins))
+    found = _ece(ranked, outcomes, np.ones(len(ranked)), num_bins)
+    high = max(found, float(np.quantile(draws, 0.975)))
+    return max(0.0, 2 * found**2 - high**2) ** 0.5, high
 
 
 def _auroc(stated: NDArray[np.float64], true: NDArray[np.float64]) -> float | None:

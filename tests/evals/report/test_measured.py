@@ -28,7 +28,7 @@ def printed(tmp_path):
         Judged(example, "red", sure, right)
         for example, sure, right in zip(examples(200), *stated(), strict=True)
     ]
-    found = fitted(rows, rows, partial(fit, "choice", "platt"), precision=0.8)
+    found = fitted(rows, rows, partial(fit, "choice", "platt"), unit=repr, precision=0.8)
     path = tmp_path / "calibration.json"
     held = {**asdict(found), "curve": found.curve.model_dump(mode="json")}
     path.write_text(json.dumps(held, indent=1))

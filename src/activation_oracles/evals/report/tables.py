@@ -17,7 +17,7 @@ _SCORES = ("who", "control", "run", "#score (95 %)", "0 to 1", "#n / units", "#u
 _ADVANTAGES = ("who", "over", "run", "#gain (95 %)", "\u22121 to 1", "#n / units")
 _ASKING = ("who", "asked", "better", "#gain (95 %)", "\u22121 to 1", "#n / units")
 _BETWEEN = ("who", "run", "over run", "#gain (95 %)", "\u22121 to 1", "#n / units")
-_MEASURES = ("", "#answers", "#right", "#confidence", "#ECE", "#Brier", "#AUROC")
+_MEASURES = ("", "#answers", "#right", "#confidence", "#ECE (95 %)", "#Brier", "#AUROC")
 """Heads of columns; `#` marks numbers."""
 
 
@@ -123,7 +123,10 @@ def _gain(names: tuple[str, str, str, str], gain: Estimate) -> str:
 def _measures(one: Measured) -> Iterable[str]:
     for name, held in (("as stated", one.before), ("calibrated", one.after)):
         auroc = "-" if held.auroc is None else f"{held.auroc:.3f}"
-        figures = (held.share_right, held.confidence, held.ece, held.brier)
-        cells = (str(held.num_answers), *(f"{figure:.3f}" for figure in figures), auroc)
+        within = "" if held.ece_within is None else " ({:.3f} to {:.3f})".format(*held.ece_within)
+        right, sure, brier = (
+            f"{one:.3f}" for one in (held.share_right, held.confidence, held.brier)
+        )
+        cells = (str(held.num_answers), right, sure, f"{held.ece:.3f}{within}", brier, auroc)
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
         yield f'<tr><th scope="row">{name}</th>{numbers}</tr>'
