@@ -1,8 +1,10 @@
 """Asking: many questions in one call beside one query at a time, on the same model.
 
-The plain way is what notebooks do: the adapter is switched on, and then a prompt, a hook that adds
-the vectors, `generate`, the next query. How many answers are equal is printed. Both take turns, and
-medians are compared: CPU seconds of one thread, or the GPU's wall clock.
+The plain way is what the published `run_oracle` does for a query: the text is read, up to the layer
+and no further, then the adapter is switched on, and there come a prompt, a hook that adds the
+vectors, and `generate`. `--given` leaves reading out on both sides: activations are at hand, and
+the adapter is switched on once. How many answers are equal is printed. Both take turns, and medians
+are compared: CPU seconds of one thread, or the GPU's wall clock.
 
 The limit is arithmetic: how many times fewer operations ours needs, times how much faster than the
 plain way's rate this machine multiplies matrices of the model's width at its best. What is measured
@@ -11,7 +13,7 @@ falls short of it by what is no such product: attention, norms, copies of the ca
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -25,11 +27,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from activation_oracles.models.blocks import decoder_blocks
 from activation_oracles.models.load import LanguageModel
+from activation_oracles.models.read import read
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.asking import Decoding
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
 from activation_oracles.types import Activations
+from activation_oracles.world.demo import USER_SAYS
 from activation_oracles.world.load import load_demo
 
 NEW_TOKENS = 8
@@ -51,33 +55,46 @@ class Work:
 
     name: str
     oracle: Oracle
-    readings: list[Activations]
+    target: Target
+    chat: list[dict[str, str]]
+    layers: tuple[int, ...]
+    """Several: every token of every layer is shown for itself. One: all of them together."""
     questions: tuple[str, ...]
 
-    @property
-    def num_queries(self) -> int:
-        return len(self.readings) * len(self.questions)
+    def read(self) -> list[Activations]:
+        whole = self.target.read(self.chat, layers=self.layers, positions="all")
+        return [whole[at] for at in range(len(whole))] if len(self.layers) > 1 else [whole]
 
 
 def works(device: str) -> list[Work]:
-    """Return a sweep over one talk and twenty questions about it, on the village and larger."""
+    """Return a sweep over one turn, and twenty questions about it and about a dialogue of three."""
     demo = load_demo()
     target = demo.target("taboo_moon")
-    chat = [{"role": "user", "content": "Give me a clear hint."}]
-    chat.append({"role": "assistant", "content": target.generate(chat).strip()})
+    turn, dialogue = (talk(target, said) for said in (["Give me a clear hint."], USER_SAYS))
     large = random_llama(demo.model.tokenizer, device)
     found: list[Work] = []
-    for name, oracle, read in (
+    for name, oracle, subject in (
         ("village, 1.9M, trained", demo.oracle, target),
         ("random Llama, 110M", large, Target(large.model)),
     ):
         layers = oracle.card.trained_layers
-        reading = read.read(chat, layers=layers, positions="all")
-        slots = [reading[slot] for slot in range(len(reading))]
-        whole = read.read(chat, layers=layers[len(layers) // 2], positions="all")
-        found.append(Work(f"{name}: sweep", oracle, slots, QUESTIONS[:1]))
-        found.append(Work(f"{name}: 20 questions", oracle, [whole], QUESTIONS))
+        middle = (layers[len(layers) // 2],)
+        for job, chat, at, questions in (
+            ("sweep", turn, layers, QUESTIONS[:1]),
+            ("20 questions", turn, middle, QUESTIONS),
+            ("20 questions on a dialogue", dialogue, middle, QUESTIONS),
+        ):
+            found.append(Work(f"{name}: {job}", oracle, subject, chat, at, questions))
     return found
+
+
+def talk(target: Target, said: Iterable[str]) -> list[dict[str, str]]:
+    """Return what a user says, each turn answered by the target."""
+    chat: list[dict[str, str]] = []
+    for line in said:
+        chat.append({"role": "user", "content": line})
+        chat.append({"role": "assistant", "content": target.generate(chat).strip()})
+    return chat
 
 
 def random_llama(tokenizer: Any, device: str) -> Oracle:
@@ -114,9 +131,33 @@ class Adding:
         return output
 
 
-def ask_plainly(work: Work) -> list[str]:
-    """Ask one query at a time: a hook that adds the vectors, and `generate`."""
-    oracle, said = work.oracle, []
+def ask_plainly(work: Work, readings: list[Activations], *, given: bool) -> list[str]:
+    """Answer one query after the other."""
+    model, adapter = work.oracle.model, work.oracle.adapter
+    pairs = [(one, question) for one in readings for question in work.questions]
+    if given:
+        with model.using(adapter):
+            return [ask_one(work.oracle, one, one.vectors, question) for one, question in pairs]
+    said: list[str] = []
+    for one, question in pairs:
+        vectors = read_one(work.target, one)
+        with model.using(adapter):
+            said.append(ask_one(work.oracle, one, vectors, question))
+    return said
+
+
+def read_one(target: Target, wanted: Activations) -> Tensor:
+    """Read once more what a reading holds, up to its layer."""
+    model, [layer] = target.model, set(wanted.layers)
+    ids = torch.tensor([wanted.token_ids], device=model.device)
+    with model.using(target.adapter):
+        streams = read(model.network, model.blocks, ids, None, layers=[layer])
+    return streams[layer][0, list(wanted.positions)]
+
+
+@torch.no_grad()
+def ask_one(oracle: Oracle, shown: Activations, vectors: Tensor, question: str) -> str:
+    """Answer one query, under the adapter that is switched on."""
     model, card = oracle.model, oracle.card
     network: Any = model.network
     tokenizer: Any = model.tokenizer
@@ -125,26 +166,23 @@ def ask_plainly(work: Work) -> list[str]:
     ends = settings.eos_token_id
     held = ends if isinstance(ends, list) else []
     settings.eos_token_id = sorted({*held, *template.stop_ids})
-    with model.using(oracle.adapter), torch.no_grad():
-        for reading in work.readings:
-            layers = tuple(dict.fromkeys(reading.layers))
-            for question in work.questions:
-                prompt = template.build(layers, len(reading) // len(layers), question)
-                ids = torch.tensor([prompt.ids[: prompt.answer_start]], device=model.device)
-                hook = Adding(prompt.slots, reading.vectors.to(model.device))
-                handle = model.blocks.stack[card.block].register_forward_hook(hook)
-                new = network.generate(
-                    input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=settings
-                )
-                handle.remove()
-                text: str = tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True)
-                said.append(text.strip())
-    return said
+    prompt = template.build(tuple(dict.fromkeys(shown.layers)), len(shown), question)
+    ids = torch.tensor([prompt.ids[: prompt.answer_start]], device=model.device)
+    hook = Adding(prompt.slots, vectors.to(model.device))
+    handle = model.blocks.stack[card.block].register_forward_hook(hook)
+    new = network.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=settings
+    )
+    handle.remove()
+    text: str = tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True)
+    return text.strip()
 
 
-def ask_together(work: Work) -> list[str]:
+def ask_together(work: Work, readings: list[Activations], *, given: bool) -> list[str]:
+    """Answer all queries in one call."""
     how = Decoding(max_new_tokens=NEW_TOKENS)
-    rows = work.oracle.ask(work.readings, list(work.questions), decoding=how)
+    shown = readings if given else work.read()
+    rows = work.oracle.ask(shown, list(work.questions), decoding=how)
     assert isinstance(rows, list)
     return [answer.text for row in rows for answer in row]
 
@@ -176,15 +214,16 @@ def best_rate(width: int, device: str) -> float:
     return 8 * 2 * LARGE * width**2 / min(times)
 
 
-def compare(work: Work, device: str, turns: int) -> None:
+def compare(work: Work, device: str, turns: int, *, given: bool) -> None:
     on_gpu = device != "cpu"
-    ways = (partial(ask_plainly, work), partial(ask_together, work))
+    readings = work.read()
+    ways = [partial(way, work, readings, given=given) for way in (ask_plainly, ask_together)]
     (theirs, plainly), (ours, together) = (counted(way) for way in ways)
     equal = sum(one == other for one, other in zip(ours, theirs, strict=True))
     times = [[seconds(way, on_gpu=on_gpu) for way in ways] for _ in range(turns)]
     plain, fast = (median(one) for one in zip(*times, strict=True))
     rate = best_rate(work.oracle.model.width, device)
-    count, fewer, faster = work.num_queries, plainly / together, rate * plain / plainly
+    count, fewer, faster = len(theirs), plainly / together, rate * plain / plainly
     print(f"{work.name}: {count} queries, {equal} answers equal")
     print(f"  one at a time {count / plain:8.1f} queries/s, {plainly / plain / 1e9:.0f} GFLOP/s")
     print(f"  in one call   {count / fast:8.1f} queries/s, {together / fast / 1e9:.0f} GFLOP/s")
@@ -199,9 +238,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--given", action="store_true")
     chosen = parser.parse_args()
     for work in works(chosen.device):
-        compare(work, chosen.device, chosen.turns)
+        compare(work, chosen.device, chosen.turns, given=chosen.given)
     if chosen.device != "cpu":
         print(torch.cuda.get_device_name())
 
