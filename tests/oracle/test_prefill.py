@@ -192,10 +192,14 @@ IN_NO_ROW = {*WINDOWED, "gpt-neo"}
 def about_one(asked, request, monkeypatch):
     """Return an asker, prompts about one reading, what they ask, and whether they share a row."""
     monkeypatch.setattr(packing, "COLUMNS_PER_WIDTH", 1000)
+    return *questions_about_one(asked), request.node.callspec.params["family"] not in IN_NO_ROW
+
+
+def questions_about_one(asked):
     asker, [(template, prompt, _), _] = asked
     questions = (*QUESTIONS, "Why?", "Is it an old mill that stands there?")
     some = [Asked(template.build((1,), 3, question), prompt.vectors) for question in questions]
-    return asker, some, questions, request.node.callspec.params["family"] not in IN_NO_ROW
+    return asker, some, questions
 
 
 def count_packed(monkeypatch):
@@ -224,6 +228,19 @@ def test_questions_about_one_reading_run_in_one_row_and_are_answered_as_alone(
         logits = asker._begun(some, 1, 6).logits
     assert torch.allclose(logits.log_softmax(dim=-1), following, atol=1e-4)
     assert torch.pdist(following).min() > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(WINDOWED))
+def test_a_window_that_no_text_leaves_hinders_no_row(name, family_folders, monkeypatch):
+    monkeypatch.setattr(packing, "COLUMNS_PER_WIDTH", 1000)
+    model = load(str(family_folders(name)), dtype="float32", device="cpu")
+    model.network.config.get_text_config(decoder=True).sliding_window = 1000
+    asker, some, _ = questions_about_one(prompts_of(model))
+    how = Decoding(max_new_tokens=6)
+    alone = each_alone(asker, some, how)
+    texts = count_packed(monkeypatch)
+    assert asker.generate(some, how) == alone
+    assert texts == [len(some)]
 
 
 def test_answers_in_one_row_are_as_likely_as_in_whole_prompts(about_one, monkeypatch):
