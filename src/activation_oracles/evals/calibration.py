@@ -51,7 +51,7 @@ class Calibration:
     bins: tuple[Bin, ...]
     """The reliability diagram."""
     ece_within: tuple[float, float] | None = None
-    """Interval of the ECE over units, at least 95 %; None where no units were given."""
+    """The ECE's 95 % interval, over units; None where no units were given."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,9 @@ def _ece_within(
 
     Chance alone parts confidence from outcome in every bin, so the ECE of few answers is too high,
     and that of a draw from them higher still, for chance has struck twice: the draws' percentiles
-    would never hold the 0 of what is calibrated. Gaps add up as squares do. So the lower end takes
-    from the square of the ECE what the upper end adds to it; the upper end is the draws'.
+    would never hold the 0 of what is calibrated. Gaps add up as squares do, so what chance adds to
+    one is how far the draws' mean square lies above the square of the ECE. Twice that is taken off
+    the lower end; the upper end stays the draws'.
     """
     index = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
     places = np.array([index[unit] for unit in units])
@@ -203,8 +204,10 @@ def _ece_within(
         times = np.bincount(generator.integers(len(index), size=len(index)), minlength=len(index))
         draws.append(_ece(ranked, outcomes, times[places].astype(np.float64), num_bins))
     found = _ece(ranked, outcomes, np.ones(len(ranked)), num_bins)
-    high = max(found, float(np.quantile(draws, 0.975)))
-    return max(0.0, 2 * found**2 - high**2) ** 0.5, high
+    low, high = np.quantile(draws, [0.025, 0.975])
+    chance = float(np.mean(np.square(draws))) - found**2
+    low = max(0.0, float(low) ** 2 - 2 * max(0.0, chance)) ** 0.5
+    return min(found, low), max(found, float(high))
 
 
 def _auroc(stated: NDArray[np.float64], true: NDArray[np.float64]) -> float | None:
