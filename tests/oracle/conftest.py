@@ -8,6 +8,7 @@ from activation_oracles.models.load import load
 from activation_oracles.models.target import Target
 from activation_oracles.oracle.card import Card
 from activation_oracles.oracle.oracle import Oracle
+from sample_prompts import prompts_of
 
 
 def lora(**changes) -> LoraConfig:
@@ -44,3 +45,9 @@ def target(oracle) -> Target:
 @pytest.fixture(scope="session")
 def reading(target):
     return target.read("The old mill stands by the river.", layers=[1, 2], positions=slice(2, 6))
+
+
+@pytest.fixture
+def asked(family):
+    """Return two prompts of different lengths, each shown something else, and their asker."""
+    return prompts_of(family)
